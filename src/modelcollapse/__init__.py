@@ -1,0 +1,56 @@
+"""modelcollapse: what training on synthetic labels costs, in closed form.
+
+    import modelcollapse as mc
+    w0 = mc.truth(mc.power_law(beta=1.5, r=0.5))
+    labels = mc.chain(w0, generations=5, samples=2000, noise=0.1, ridge=1e-3)
+    print(mc.predict(mc.fit(labels.label(1000, noise=0.1), ridge=1e-2)))
+
+Public names are loaded on first use (SPEC 1), so that importing the package costs milliseconds.
+"""
+
+import importlib
+import os
+
+__version__ = "0.1.0"
+
+if not os.path.isdir(os.path.join(os.path.dirname(__file__), "theory")):  # a checkout without symbolic links
+    __path__.append(os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..")))
+
+_PUBLIC = {  # public name -> the module that holds it
+    "Spectrum": "modelcollapse.theory.spectra",
+    "isotropic": "modelcollapse.theory.spectra",
+    "power_law": "modelcollapse.theory.spectra",
+    "from_covariance": "modelcollapse.theory.spectra",
+    "from_gram": "modelcollapse.theory.spectra",
+    "from_samples": "modelcollapse.theory.spectra",
+    "truth": "modelcollapse.theory.pipelines",
+    "fit": "modelcollapse.theory.pipelines",
+    "chain": "modelcollapse.theory.pipelines",
+    "accumulate": "modelcollapse.theory.pipelines",
+    "predict": "modelcollapse.numerics.predictions",
+    "gradient": "modelcollapse.numerics.lowering",
+    "FakeData": "modelcollapse.numerics.shortcuts",
+    "test_error": "modelcollapse.numerics.shortcuts",
+    "delta": "modelcollapse.numerics.shortcuts",
+    "effective_ridge": "modelcollapse.numerics.shortcuts",
+    "degrees_of_freedom": "modelcollapse.numerics.shortcuts",
+    "simulate": "modelcollapse.validation.simulation",
+    "crosscheck": "modelcollapse.validation.agreement",
+}
+_SUBMODULES = ("numerics", "theory", "validation")
+
+__all__ = sorted([*_PUBLIC, *_SUBMODULES, "__version__"])
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = value
+        return value
+    if name in _SUBMODULES:
+        return importlib.import_module(f"modelcollapse.{name}")
+    raise AttributeError(f"module 'modelcollapse' has no attribute {name!r}")
+
+
+def __dir__():
+    return list(__all__)
