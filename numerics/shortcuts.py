@@ -1,0 +1,189 @@
+r"""The usual questions in one call: the error curve, Δ, the effective ridge, degrees of freedom."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.numerics import functionals, ridge_equation
+from modelcollapse.numerics.boundary import COMPRESS_ABOVE, Problem, evaluate_in_chunks
+from modelcollapse.numerics.predictions import predict
+from modelcollapse.numerics.sources import projections
+from modelcollapse.numerics.steps import Atoms
+from modelcollapse.theory import domains
+from modelcollapse.theory.leaves import is_expression, leaf, show
+from modelcollapse.theory.pipelines import chain, fit, truth
+from modelcollapse.theory.spectra import Spectrum
+
+__all__ = ["FakeData", "degrees_of_freedom", "delta", "effective_ridge", "test_error"]
+
+ORDER = domains.Domain(low=0, low_open=True, high_open=True, remedy="give a positive power")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FakeData:
+    """n-fold fake data: how many generations labelled the training data, and how each was fitted.
+
+    generations : n ≥ 0, whole; samples : T0 > 0 rows per generation; noise : standard deviation σ0 of the noise on
+    each generation's labels; ridge : λ0 of each generation's fit (0: least squares).
+    """
+
+    generations: object
+    samples: object
+    noise: object
+    ridge: object = 0.0
+
+    def __post_init__(self):
+        for name, domain in (("generations", domains.GENERATIONS), ("samples", domains.SAMPLES),
+                             ("noise", domains.NOISE), ("ridge", domains.RIDGE)):
+            object.__setattr__(self, name, leaf(name, getattr(self, name), domain))
+
+    def __repr__(self):
+        return "FakeData(" + ", ".join(f"{name}={show(getattr(self, name))}" for name in self.__dataclass_fields__) + ")"
+
+
+def test_error(spectrum, samples, ridge, noise, fake=None):
+    """The error curve: a ridge fit on `samples` rows whose labels are clean, or n-fold fake.
+
+    samples T > 0, ridge λ ≥ 0 and noise σ ≥ 0 (a standard deviation) are numbers, arrays that broadcast, or symbols
+    with values given to `predict`. Returns a Prediction of the broadcast shape.
+
+    >>> import numpy as np, modelcollapse as mc
+    >>> curve = mc.test_error(mc.power_law(1.5, 0.5), np.geomspace(10, 1e4, 5), ridge=1e-3, noise=0.1)
+    >>> bool(np.all(np.diff(curve.test_error) < 0))
+    True
+    """
+    labels = truth(spectrum)
+    if fake is not None:
+        _require_fake(fake)
+        labels = chain(labels, fake.generations, fake.samples, fake.noise, fake.ridge)
+    return predict(fit(labels.label(samples, noise), ridge=ridge))
+
+
+def delta(spectrum, samples, ridge, fake):
+    r"""Δ of E_test = E_clean + n·Δ, for least-squares generators on T0 > d rows.
+
+        Δ = σ0²/(T0 − d) · [ df_2(κ) + κ² Σ_j (s_j + κ)^{-2} · df_2(κ)/(T − df_2(κ)) ],   κ = κ(λ, T)
+
+    (Dohmatob, Feng, Kempe 2024, Theorem 1). Shapes and domains as in `test_error`; fake.generations is not used.
+    Raises ValueError for ridge generators and for T0 ≤ d, where the error is not linear in n: use `predict`.
+
+    >>> import modelcollapse as mc
+    >>> spectrum, fake = mc.power_law(1.5, 0.5, dim=200), mc.FakeData(generations=3, samples=500, noise=0.1)
+    >>> error = mc.test_error(spectrum, 300, 1e-3, 0.1, fake)
+    >>> bool(abs(3 * mc.delta(spectrum, 300, 1e-3, fake) / error.collapse - 1) < 1e-9)
+    True
+    """
+    _require_fake(fake)
+    samples = _number("samples", samples, domains.SAMPLES)
+    ridge = _number("ridge", ridge, domains.RIDGE)
+    rows = _number("fake.samples", fake.samples, domains.SAMPLES)
+    noise = _number("fake.noise", fake.noise, domains.NOISE)
+    directions = np.asarray(_checked_spectrum(spectrum).dim, float)
+    if np.any(np.asarray(_number("fake.ridge", fake.ridge, domains.RIDGE)) > 0):
+        raise ValueError(f"fake.ridge = {show(fake.ridge)} > 0: with ridge generators the error is not linear in the "
+                         "generations and has no Δ; give ridge=0, or ask predict for the error itself")
+    if np.any(np.asarray(rows) <= directions):
+        raise ValueError(f"fake.samples = {show(fake.samples)} with dim = {directions}: Δ needs least-squares generators on "
+                         "more samples than directions; ask predict for the error itself")
+
+    def run(numbers, atoms, shifts, tested):
+        return (_delta(atoms, *numbers),)
+
+    return _evaluated(spectrum, [samples, ridge, rows, noise], run)
+
+
+@jax.jit
+def _delta(atoms, samples, ridge, rows, noise):
+    kappa, _ = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
+    s = jnp.broadcast_to(atoms.eigenvalues, (len(samples), atoms.eigenvalues.shape[-1]))
+    learned, null = projections(s[None], s, jnp.ones_like(samples)[None], kappa)
+    positive = jnp.where(s > 0, atoms.multiplicity, 0)
+    two = jnp.sum(positive * learned[0] ** 2, -1)
+    rest = jnp.sum(positive * null**2, -1)
+    _, left = functionals.samples_left(atoms.eigenvalues, atoms.multiplicity, samples, jnp.where(jnp.isinf(kappa), 1, kappa))
+    spare = rows - jnp.sum(positive, -1)
+    zero = rest * two == 0
+    return noise**2 / spare * (two + jnp.where(zero, 0, rest * two / jnp.where(zero, 1, left)))
+
+
+def effective_ridge(spectrum, samples, ridge):
+    """The effective ridge κ ≥ λ, the largest root of κ − λ = κ df_1(κ)/T.
+
+    samples T > 0 and ridge λ ≥ 0 broadcast. κ(0, T) = 0 for T ≥ d and the root of df_1 = T for T < d, where d counts
+    positive eigenvalues. Returns np.float64 or an array. Raises RuntimeError where it was not found.
+
+    >>> import modelcollapse as mc
+    >>> spectrum = mc.power_law(1.5, 0.5, dim=1000)
+    >>> kappa = mc.effective_ridge(spectrum, samples=300, ridge=1e-3)
+    >>> bool(abs(kappa - 1e-3 - kappa * mc.degrees_of_freedom(spectrum, kappa) / 300) < 1e-14)
+    True
+    """
+    samples = _number("samples", samples, domains.SAMPLES)
+    ridge = _number("ridge", ridge, domains.RIDGE)
+    found = []
+
+    def run(numbers, atoms, shifts, tested):
+        kappa, converged = _solve(atoms.eigenvalues, atoms.multiplicity, *numbers)
+        found.append(bool(jnp.all(converged)))
+        return (kappa,)
+
+    kappa = _evaluated(spectrum, [samples, ridge], run)
+    if not all(found):
+        raise RuntimeError("the effective ridge was not found; move the ridge away from zero or samples from the dimension")
+    return kappa
+
+
+_solve = jax.jit(ridge_equation.solve)
+_df = jax.jit(functionals.degrees_of_freedom)
+
+
+def degrees_of_freedom(spectrum, kappa, order=1):
+    """df_m(κ) = Σ_j (s_j/(s_j + κ))^m, κ ≥ 0, order m > 0; broadcasting. At κ = 0 it counts positive eigenvalues.
+
+    >>> import modelcollapse as mc
+    >>> bool(mc.degrees_of_freedom(mc.isotropic(100), kappa=1.0) == 50)
+    True
+    """
+    kappa = _number("kappa", kappa, domains.EFFECTIVE_RIDGE)
+    order = _number("order", order, ORDER)
+
+    def run(numbers, atoms, shifts, tested):
+        return (_df(atoms.eigenvalues, atoms.multiplicity, *numbers),)
+
+    return _evaluated(spectrum, [kappa, order], run)
+
+
+def _evaluated(spectrum, numbers, run):
+    spectrum = _checked_spectrum(spectrum)
+    if spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE:
+        spectrum = spectrum.compress()
+    s = spectrum.eigenvalues
+    try:
+        shape = np.broadcast_shapes(*map(np.shape, numbers), s.shape[:-1])
+    except ValueError:
+        raise ValueError(f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers]}; "
+                         "add axes of length 1 as for NumPy arrays") from None
+    problem = Problem(shape, numbers, Atoms(s, spectrum.signal, spectrum.multiplicity, s), {}, s)
+    return evaluate_in_chunks(problem, run, 1)[0][()]
+
+
+def _checked_spectrum(spectrum):
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(f"spectrum is a {type(spectrum).__name__}; build one with isotropic, power_law or from_...")
+    return spectrum
+
+
+def _require_fake(fake):
+    if not isinstance(fake, FakeData):
+        raise TypeError(f"fake is a {type(fake).__name__}; give FakeData(generations, samples, noise)")
+
+
+def _number(name, value, domain):
+    value = leaf(name, value, domain)
+    if is_expression(value):
+        if value.free_symbols:
+            raise TypeError(f"{name} = {value} has free symbols; give numbers, or predict a pipeline with values")
+        return float(value)
+    return value

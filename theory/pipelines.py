@@ -1,0 +1,529 @@
+r"""Pipelines: who labelled what, and who was fitted on it.
+
+A pipeline is plain data. `truth(spectrum)` is the target x·w0; a model *labels* fresh inputs, which makes a
+`Source`; `fit` is a ridge fit on one or more sources and is again a model:
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> w0 = truth(isotropic(100))
+    >>> teacher = fit(w0.label(400, noise=0.1))
+    >>> student = fit(teacher.label(300), w0.label(100, noise=0.1), ridge=1e-2)
+
+The ridge estimator on T rows is argmin_w (1/T) Σ_i weight_i (y_i − x_i·w)² + ridge ‖w‖².
+
+**A model object is one random fit.** Labels drawn twice from the same object share its error; two equal fits
+that were built separately are two independent fits. Comparison is nevertheless by content:
+
+    >>> fit(w0.label(400)) == fit(w0.label(400))
+    True
+    >>> twin = fit(w0.label(400, noise=0.1))
+    >>> 0.5 * teacher + 0.5 * teacher == 0.5 * teacher + 0.5 * twin     # one fit twice; the mean of two fits
+    False
+"""
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelcollapse.theory import domains
+from modelcollapse.theory.leaves import free_symbols, is_expression, key, leaf, show, substitute
+from modelcollapse.theory.spectra import Spectrum
+
+__all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", "accumulate", "chain", "fit", "truth"]
+
+
+class Model:
+    """A predictor in a pipeline: the truth, a mixture of models or something that was fitted.
+
+    `parents` are the models it was made from, `numbers` its own numbers as (name, leaf, domain).
+    """
+
+    __array_ufunc__ = None  # NumPy arrays leave multiplication to __rmul__
+    __slots__ = ()
+
+    spectrum: Spectrum
+
+    @property
+    def parents(self) -> "tuple[Model, ...]":
+        raise NotImplementedError
+
+    @property
+    def numbers(self) -> tuple:
+        raise NotImplementedError
+
+    def _rebuilt(self, spectrum, parents, values):
+        """The same kind of node over other parents and numbers."""
+        raise NotImplementedError
+
+    @property
+    def free(self):
+        """The SymPy symbols of the pipeline, sorted by name."""
+        found = set(self.spectrum.free)
+        for node in ancestry(self):
+            for _, value, _ in node.numbers:
+                found |= free_symbols(value)
+        return tuple(sorted(found, key=str))
+
+    def subs(self, replacements):
+        """The pipeline with symbols replaced by numbers, expressions or arrays.
+
+        >>> import sympy
+        >>> from modelcollapse.theory.spectra import isotropic
+        >>> T, lam = sympy.symbols("T lambda", positive=True)
+        >>> model = fit(truth(isotropic(50)).label(T), ridge=lam)
+        >>> model.free
+        (T, lambda)
+        >>> model.subs({T: 100}).free
+        (lambda,)
+        """
+        replacements = _replacements(replacements)
+        spectrum = self.spectrum.subs(replacements) if self.spectrum.free else self.spectrum
+        new = {}
+        for node in ancestry(self):
+            values = [substitute(name, value, replacements, domain) for name, value, domain in node.numbers]
+            new[id(node)] = node._rebuilt(spectrum, [new[id(parent)] for parent in node.parents], values)
+        return new[id(self)]
+
+    def label(self, samples, noise=0.0, *, weight=1.0, inputs=None):
+        """Fresh inputs with this model's labels: one source for `fit`.
+
+        Parameters
+        ----------
+        samples : number, grid or expression
+            How many inputs, T ≥ 0. Zero drops the source from a fit of several.
+        noise : number, grid or expression
+            Standard deviation σ ≥ 0 of the noise added to the labels.
+        weight : number, grid or expression
+            Weight of each row's squared error in the fit; weights are not normalised.
+        inputs : None, array (..., atoms) or function of the eigenvalues
+            Eigenvalues of this source's input covariance in the eigenbasis of the spectrum (covariate shift);
+            None means the spectrum's own.
+        """
+        return Source(
+            self,
+            leaf("samples", samples, domains.SOURCE_SAMPLES),
+            leaf("noise", noise, domains.NOISE),
+            leaf("weight", weight, domains.WEIGHT),
+            input_eigenvalues("inputs", inputs, self.spectrum),
+        )
+
+    def __mul__(self, coefficient):
+        if isinstance(coefficient, Model):
+            raise TypeError("two models cannot be multiplied; mix them as a * model_1 + b * model_2")
+        return Mixture((self,), (leaf("coefficient", coefficient, domains.REAL),))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor):
+        if isinstance(divisor, Model):
+            return NotImplemented
+        one = leaf("divisor", divisor, domains.REAL)
+        if not is_expression(one) and not np.all(np.asarray(one, float)):
+            raise ValueError("divisor = 0.0 is outside the nonzero numbers; give a number other than zero")
+        return self * (1 / one)
+
+    def __neg__(self):
+        return self * -1
+
+    def __add__(self, other):
+        if not isinstance(other, Model):
+            return _zero_or_not_implemented(self, other)
+        _require_one_spectrum([self.spectrum, other.spectrum])
+        left, right = _terms(self), _terms(other)
+        return Mixture(left[0] + right[0], left[1] + right[1])
+
+    __radd__ = __add__
+
+    def __sub__(self, other):
+        if not isinstance(other, Model):
+            return _zero_or_not_implemented(self, other)
+        return self + -other
+
+    def __eq__(self, other):
+        if not isinstance(other, Model):
+            return NotImplemented
+        return self is other or self._content() == other._content()
+
+    def __hash__(self):
+        return hash(self._content())
+
+    def _content(self):
+        """The graph as nested tuples of bounded depth: equal exactly for equal pipelines."""
+        nodes = ancestry(self)
+        place = {id(node): i for i, node in enumerate(nodes)}
+        return self.spectrum, tuple(
+            (type(node).__name__, tuple(place[id(p)] for p in node.parents), _shifts(node))
+            + tuple(key(value) for _, value, _ in node.numbers)
+            for node in nodes
+        )
+
+    def __copy__(self):
+        return self
+
+    def __reduce__(self):
+        # the ancestors come first, each with all of its own already stored: no deep recursion
+        fields = tuple(getattr(self, name) for name in self.__dataclass_fields__)  # type: ignore[attr-defined]
+        return _restore, (type(self), tuple(ancestry(self)[:-1]), fields)
+
+
+def _restore(kind, ancestors, fields):
+    return kind(*fields)
+
+
+def _zero_or_not_implemented(model, other):
+    """`sum(models)` starts from 0."""
+    return model if isinstance(other, numbers.Real) and other == 0 else NotImplemented
+
+
+def _terms(model):
+    return (model.parents, model.coefficients) if isinstance(model, Mixture) else ((model,), (1,))
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Truth(Model):
+    """The target x·w0."""
+
+    spectrum: Spectrum
+
+    parents = ()
+    numbers = ()
+
+    def _rebuilt(self, spectrum, parents, values):
+        return Truth(spectrum)
+
+    def __repr__(self):
+        return f"truth({self.spectrum!r})"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Mixture(Model):
+    """Σ_k coefficient_k · model_k: the ensemble, and by `.label` its mixed labels."""
+
+    models: tuple[Model, ...]
+    coefficients: tuple
+
+    @property
+    def spectrum(self):
+        return self.models[0].spectrum
+
+    @property
+    def parents(self):
+        return self.models
+
+    @property
+    def numbers(self):
+        return tuple(("coefficient", value, domains.REAL) for value in self.coefficients)
+
+    def _rebuilt(self, spectrum, parents, values):
+        return Mixture(tuple(parents), tuple(values))
+
+    def __repr__(self):
+        terms = [f"{show(c)}*{_brief(m)}" for m, c in zip(self.models[:4], self.coefficients[:4], strict=True)]
+        return " + ".join(terms) + (f" + ... ({len(self.models)} terms)" if len(self.models) > 4 else "")
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Source:
+    """Fresh inputs labelled by a model. Equal by content, like models."""
+
+    model: Model
+    samples: object
+    noise: object
+    weight: object
+    inputs: Callable | np.ndarray | None = None
+
+    def __eq__(self, other):
+        if not isinstance(other, Source):
+            return NotImplemented
+        return self is other or Fit((self,), 0) == Fit((other,), 0)
+
+    def __hash__(self):
+        return hash((self.model, key(self.samples), key(self.noise), key(self.weight)))
+
+    def __repr__(self):
+        weight = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
+        shifted = "" if self.inputs is None else ", shifted inputs"
+        return f"{show(self.samples)} rows by {_brief(self.model)}, noise={show(self.noise)}{weight}{shifted}"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Fit(Model):
+    """One ridge fit on fresh inputs from one or more sources."""
+
+    sources: tuple[Source, ...]
+    ridge: object
+
+    @property
+    def spectrum(self):
+        return self.sources[0].model.spectrum
+
+    @property
+    def parents(self):
+        return tuple(source.model for source in self.sources)
+
+    @property
+    def numbers(self):
+        rows = []
+        for source in self.sources:
+            rows.append(("samples", source.samples, domains.SOURCE_SAMPLES))
+            rows.append(("noise", source.noise, domains.NOISE))
+            rows.append(("weight", source.weight, domains.WEIGHT))
+        return (*rows, ("ridge", self.ridge, domains.RIDGE))
+
+    def _rebuilt(self, spectrum, parents, values):
+        triples = zip(*(iter(values[:-1]),) * 3, strict=True)
+        sources = (
+            Source(parent, *triple, source.inputs)
+            for parent, triple, source in zip(parents, triples, self.sources, strict=True)
+        )
+        return Fit(tuple(sources), values[-1])
+
+    def __repr__(self):
+        rows = [repr(source) for source in self.sources[:4]]
+        more = f"; ... ({len(self.sources)} sources)" if len(self.sources) > 4 else ""
+        return f"fit({'; '.join(rows)}{more}; ridge={show(self.ridge)})"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Chain(Model):
+    """n generations, each fitted on fresh inputs that the one before labelled."""
+
+    start: Model
+    generations: object
+    samples: object
+    noise: object
+    ridge: object
+
+    @property
+    def spectrum(self):
+        return self.start.spectrum
+
+    @property
+    def parents(self):
+        return (self.start,)
+
+    @property
+    def numbers(self):
+        return (
+            ("generations", self.generations, domains.GENERATIONS),
+            ("samples", self.samples, domains.SAMPLES),
+            ("noise", self.noise, domains.NOISE),
+            ("ridge", self.ridge, domains.RIDGE),
+        )
+
+    def _rebuilt(self, spectrum, parents, values):
+        return Chain(parents[0], *values)
+
+    def __repr__(self):
+        return _described(self, "chain", "generations")
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Accumulate(Model):
+    """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
+
+    start: Model
+    rounds: object
+    samples: object
+    noise: object
+    penalty: object
+
+    @property
+    def spectrum(self):
+        return self.start.spectrum
+
+    @property
+    def parents(self):
+        return (self.start,)
+
+    @property
+    def numbers(self):
+        return (
+            ("rounds", self.rounds, domains.ROUNDS),
+            ("samples", self.samples, domains.SAMPLES),
+            ("noise", self.noise, domains.NOISE),
+            ("penalty", self.penalty, domains.RIDGE),
+        )
+
+    def _rebuilt(self, spectrum, parents, values):
+        return Accumulate(parents[0], *values)
+
+    def __repr__(self):
+        return _described(self, "accumulate", "rounds")
+
+
+def truth(spectrum):
+    """The target x·w0 on a spectrum: the model without error.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> truth(isotropic(100))
+    truth(isotropic(dim=100, signal=1))
+    """
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(f"spectrum is a {type(spectrum).__name__}; build one with isotropic, power_law or from_...")
+    return Truth(spectrum)
+
+
+def fit(*sources, ridge=0.0):
+    """A ridge fit on sources that models labelled; `ridge` is λ of the mean squared error.
+
+    scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
+    T < d; λ = inf is the null model. Raises ValueError if no source has rows and weight, or if spectra differ.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> fit(truth(isotropic(100)).label(300, noise=0.1), ridge=0.01)
+    fit(300 rows by truth, noise=0.1; ridge=0.01)
+    """
+    for source in sources:
+        if not isinstance(source, Source):
+            raise TypeError(f"a source is a {type(source).__name__}; make sources with model.label(samples, noise)")
+    if not sources:
+        raise ValueError("sources is empty; give at least one, made with model.label(samples, noise)")
+    _require_one_spectrum([source.model.spectrum for source in sources])
+    for name in ("samples", "weight"):
+        values = [getattr(source, name) for source in sources]
+        if not any(is_expression(value) or np.any(np.asarray(value, float)) for value in values):
+            raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
+    return Fit(tuple(sources), leaf("ridge", ridge, domains.RIDGE))
+
+
+def chain(start, generations, samples, noise, ridge=0.0):
+    """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
+
+    Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
+    labels, `ridge` the λ of every generation's fit. `generations` may be an integer array, never a schedule: for
+    different numbers per generation, loop over `fit`.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> chain(truth(isotropic(100)), 5, samples=400, noise=0.1)
+    chain(start=truth, generations=5, samples=400, noise=0.1, ridge=0)
+    """
+    _require_model("start", start)
+    model = Chain(
+        start,
+        leaf("generations", generations, domains.GENERATIONS),
+        leaf("samples", samples, domains.SAMPLES),
+        leaf("noise", noise, domains.NOISE),
+        leaf("ridge", ridge, domains.RIDGE),
+    )
+    refuse_interpolating_chain(start.spectrum, model.ridge, model.generations)
+    return model
+
+
+def accumulate(start, rounds, samples, noise, penalty=0.0):
+    """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
+
+    The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
+    Λ = λ_k·N_k, the same in every round.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> accumulate(truth(isotropic(100)), 5, samples=400, noise=0.1)
+    accumulate(start=truth, rounds=5, samples=400, noise=0.1, penalty=0)
+    """
+    _require_model("start", start)
+    return Accumulate(
+        start,
+        leaf("rounds", rounds, domains.ROUNDS),
+        leaf("samples", samples, domains.SAMPLES),
+        leaf("noise", noise, domains.NOISE),
+        leaf("penalty", penalty, domains.RIDGE),
+    )
+
+
+def ancestry(model):
+    """All models that a model depends on and itself, every one after its parents, in a fixed order."""
+    order, seen, stack = [], set(), [(model, False)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in reversed(node.parents) if id(parent) not in seen)
+    return order
+
+
+def refuse_interpolating_chain(spectrum, ridge, generations):
+    """Raise ValueError for a least-squares generator on infinitely many directions."""
+    if is_expression(ridge) or is_expression(generations) or is_expression(spectrum.dim):
+        return
+    least_squares = (np.asarray(ridge, float) == 0) & (np.asarray(generations, float) > 0)
+    if np.any(least_squares) and np.any(np.isinf(spectrum.dim)):
+        raise ValueError(
+            "ridge = 0.0 in a generator on a spectrum with dim = inf: least squares needs more samples than "
+            "directions; give the generator a ridge > 0, or the spectrum a finite dim"
+        )
+
+
+def input_eigenvalues(name, inputs, spectrum):
+    """Check a covariate shift: None, a function of the eigenvalues, or an array with atoms last."""
+    if inputs is None:
+        return None
+    if np.any(np.isinf(np.asarray(spectrum.dim, float))) if not is_expression(spectrum.dim) else False:
+        raise ValueError(f"{name} on a spectrum with dim = inf is not supported; give the spectrum a finite dim")
+    if callable(inputs):
+        shifted_eigenvalues(name, inputs, spectrum.eigenvalues)
+        return inputs
+    array = leaf(name, inputs, domains.EIGENVALUE)
+    if not isinstance(array, np.ndarray) or array.shape[-1] != spectrum.eigenvalues.shape[-1]:
+        found = np.shape(inputs)[-1] if np.ndim(inputs) else "a single number"
+        raise ValueError(
+            f"{name} has {found} on its last axis and the spectrum {spectrum.eigenvalues.shape[-1]} atoms; "
+            "give one eigenvalue per atom, or a function of the eigenvalues"
+        )
+    return array
+
+
+def shifted_eigenvalues(name, inputs, eigenvalues):
+    """The eigenvalues of a shifted covariance on an array of eigenvalues."""
+    if not callable(inputs):
+        return inputs
+    shifted = np.asarray(inputs(np.array(eigenvalues)), dtype=float)
+    if shifted.shape != eigenvalues.shape:
+        raise ValueError(f"{name} returned shape {shifted.shape} for eigenvalues of shape {eigenvalues.shape}; "
+                         "give a function that acts elementwise")
+    domains.EIGENVALUE.check(f"{name}(eigenvalues)", shifted)
+    return shifted
+
+
+def _replacements(mapping):
+    checked = {}
+    for symbol, new in dict(mapping).items():
+        if not is_expression(symbol) or not symbol.is_Symbol:
+            raise TypeError(f"{symbol!r} is not a SymPy symbol; name a number by a symbol of model.free")
+        checked[symbol] = leaf(str(symbol), new, domains.Domain())
+    return checked
+
+
+def _require_model(name, model):
+    if not isinstance(model, Model):
+        raise TypeError(f"{name} is a {type(model).__name__}; give a model: truth, fit, chain, accumulate or a mixture")
+
+
+def _require_one_spectrum(spectra):
+    for other in spectra[1:]:
+        if other is not spectra[0] and other != spectra[0]:
+            raise ValueError(f"models of different spectra in one pipeline: {spectra[0]!r} and {other!r}; "
+                             "build them from one truth")
+
+
+def _shifts(node):
+    if not isinstance(node, Fit):
+        return ()
+    return tuple(s.inputs if callable(s.inputs) or s.inputs is None else key(s.inputs) for s in node.sources)
+
+
+def _is_one(value):
+    return not isinstance(value, np.ndarray) and not is_expression(value) and value == 1
+
+
+def _brief(model):
+    names = {Truth: "truth", Mixture: "a mixture", Fit: "a fit", Chain: "a chain", Accumulate: "an accumulation"}
+    return names[type(model)]
+
+
+def _described(model, name, count):
+    inside = ", ".join(f"{label}={show(value)}" for label, value, _ in model.numbers)
+    return f"{name}(start={_brief(model.start)}, {inside})"
