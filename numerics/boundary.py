@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory.pipelines import shifted_eigenvalues
+from modelcollapse.theory.pipelines import Fit, shifted_eigenvalues
 from modelcollapse.theory.plans import leaf_values
 
-__all__ = ["Problem", "evaluate_in_chunks", "problem_of"]
+__all__ = ["Problem", "evaluate_in_chunks", "problem_of", "shifts_of"]
 
 CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
 _FEWEST_ATOMS = {1: 1024, 64: 64, 4096: 16}
@@ -35,16 +35,12 @@ class Problem:
 def problem_of(reading, spectrum, values, inputs=None):
     """Evaluate the leaves of a pipeline and its spectrum: a Problem. Raises for free symbols and bad numbers."""
     numbers = leaf_values(reading.leaves, values)
-    shifts = {
-        (i, g): source.inputs
-        for i, node in enumerate(reading.nodes) if hasattr(node, "sources")
-        for g, source in enumerate(node.sources) if source.inputs is not None
-    }
     spectrum = spectrum.subs(values) if spectrum.free else spectrum
-    if not shifts and inputs is None and spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE:
+    shifted = any(any(step.shifted) for step in reading.plan.steps)
+    if not shifted and inputs is None and spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE:
         spectrum = spectrum.compress()
     eigenvalues, signal, multiplicity = spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity
-    shifts = {where: shifted_eigenvalues("inputs", given, eigenvalues) for where, given in shifts.items()}
+    shifts = shifts_of(reading, eigenvalues)
     tested = eigenvalues if inputs is None else shifted_eigenvalues("inputs", inputs, eigenvalues)
     widest = np.maximum.reduce(np.broadcast_arrays(eigenvalues, tested, *shifts.values()))
     arrays = [eigenvalues, signal, multiplicity, widest, tested, *shifts.values()]
@@ -57,6 +53,15 @@ def problem_of(reading, spectrum, values, inputs=None):
             f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy arrays"
         ) from None
     return Problem(shape, numbers, Atoms(eigenvalues, signal, multiplicity, widest), shifts, tested)
+
+
+def shifts_of(reading, eigenvalues):
+    """Input eigenvalues of the shifted sources: {(step, source): array with atoms last}."""
+    return {
+        (i, g): shifted_eigenvalues("inputs", source.inputs, eigenvalues)
+        for i, node in enumerate(reading.nodes) if isinstance(node, Fit)
+        for g, source in enumerate(node.sources) if source.inputs is not None
+    }
 
 
 def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None):

@@ -4,10 +4,9 @@ All arrays have a leading axis of P grid points. Kernels are compiled once per s
 mixture terms are padded to 1, 4, 8, 16, ... here, points and atoms by the caller.
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from modelcollapse.numerics import sources, steps
 from modelcollapse.numerics.steps import Moments
@@ -20,7 +19,7 @@ __all__ = ["evaluate", "walk"]
 def _fit_one(atoms, inputs, rows, noise, weights, ridge, exact, model):
     trust = sources.one_source(inputs[0], atoms.multiplicity, rows[0], weights[0], ridge)
     moments, learned = steps.fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, (model,), {})
-    return moments, learned, trust.converged
+    return moments, tuple(learned), (trust.converged,)
 
 
 @jax.jit
@@ -30,7 +29,7 @@ def _fit_several(atoms, inputs, rows, noise, weights, ridge, exact, models, join
     moments, learned = steps.fit(
         atoms, inputs, trust, rows, noise, weights, ridge, exact, models, _lower_triangle(joint, len(models))
     )
-    return moments, tuple(learned), trust.converged
+    return moments, tuple(learned), (trust.converged,)
 
 
 @jax.jit
@@ -42,13 +41,10 @@ def _mix(coefficients, models, joint):
 _combine = jax.jit(steps.combine)
 _readout = jax.jit(steps.readout)
 _repeated = {
-    kind: partial(jax.jit, static_argnames="length")(kernel)
-    for kind, kernel in {
-        "chain": steps.chain,
-        "accumulate": steps.accumulate,
-        "clean-chain": steps.clean_chain,
-        "clean-accumulate": steps.clean_accumulate,
-    }.items()
+    "chain": jax.jit(steps.chain, static_argnames="length"),
+    "accumulate": jax.jit(steps.accumulate, static_argnames="length"),
+    "clean-chain": jax.jit(steps.clean_chain),
+    "clean-accumulate": jax.jit(steps.clean_accumulate),
 }
 
 
@@ -76,15 +72,15 @@ def evaluate(plan, numbers, atoms, shifts, inputs, exact, lengths=None):
 
     Returns
     -------
-    bias, variance, clean, converged, each (P,)
+    (bias, variance), (clean bias, clean variance), each (P,), and the tuple of all steps' `converged` (P,)
     """
     clean_plan = cleaned(plan.steps)
-    bias, variance, fine = walk(plan, numbers, atoms, shifts, inputs, exact, lengths or {})
+    *parts, fine = walk(plan, numbers, atoms, shifts, inputs, exact, lengths or {})
     if clean_plan.steps == plan.steps:
-        return bias, variance, bias + variance, fine
+        return parts, parts, fine
     clean_shifts = _clean_shifts(plan.steps, clean_plan.steps, shifts)
-    clean_bias, clean_variance, clean_fine = walk(clean_plan, numbers, atoms, clean_shifts, inputs, exact, {})
-    return bias, variance, clean_bias + clean_variance, fine & clean_fine
+    *clean, clean_fine = walk(clean_plan, numbers, atoms, clean_shifts, inputs, exact, {})
+    return parts, clean, fine + clean_fine
 
 
 def _clean_shifts(steps_, clean_steps, shifts):
@@ -98,9 +94,9 @@ def _clean_shifts(steps_, clean_steps, shifts):
 
 
 def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
-    """Bias and variance of the last model, and whether all equations were solved, each (P,); see `evaluate`."""
+    """Bias and variance (P,) of the last model and the steps' `converged` flags; see `evaluate`."""
     ones, zeros = _constants(numbers, atoms)
-    moments, covariances, fine = {}, {}, None
+    moments, covariances, fine = {}, {}, ()
     last_use = _last_uses(plan.steps)
 
     def joint(i, k):
@@ -122,12 +118,12 @@ def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
             moments[i], projection, converged = _repeated[step.kind](
                 atoms, *values, exact, moments[step.parents[0]], **options
             )
-            learned = (projection,)
-        fine = _both(fine, converged)
+            learned, converged = (projection,), (converged,)
+        fine += converged
         for k in plan.pairs[i]:
             if k != i:
                 size = len(learned)
-                parents = [joint(p, k) if "truth" not in (plan.steps[p].kind,) else None for p in step.parents]
+                parents = [None if plan.steps[p].kind == "truth" else joint(p, k) for p in step.parents]
                 if all(value is None for value in parents):
                     continue
                 parents = [zeros if value is None else value for value in parents]
@@ -138,19 +134,13 @@ def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
         for k in last_use[i]:
             del moments[k]
     bias, variance = _readout(atoms, inputs, moments[len(plan.steps) - 1])
-    return bias, variance, fine if fine is not None else bias == bias
-
-
-def _both(fine, converged):
-    if fine is None or converged is None:
-        return fine if converged is None else converged
-    return fine & converged
+    return bias, variance, fine
 
 
 def _constants(numbers, atoms):
     points = max([atoms.eigenvalues.shape[0], *(len(x) for x in numbers)])
-    zeros = jnp.zeros((points, atoms.eigenvalues.shape[-1]), atoms.eigenvalues.dtype)
-    return zeros + 1, zeros
+    ones = np.ones((points, atoms.eigenvalues.shape[-1]), atoms.eigenvalues.dtype)
+    return jnp.asarray(ones), jnp.asarray(0 * ones)
 
 
 def _last_uses(steps_):
@@ -173,7 +163,7 @@ def _fit(i, step, values, atoms, shifts, exact, moments, joint, constants):
     if count == 1:
         return _fit_one(atoms, inputs[0][None], rows[0][None], noise[0][None], weights[0][None], ridge, exact, models[0])
     pad = _padded_size(count) - count
-    nothing = zeros[:, 0]
+    nothing = jnp.asarray(np.zeros(zeros.shape[0], zeros.dtype))
     points = max(x.shape[0] for x in inputs)
     inputs = [jnp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
     return _fit_several(
@@ -193,11 +183,11 @@ def _mixture(step, values, moments, joint, constants):
     ones, zeros = constants
     pad = _padded_size(max(len(values), 2)) - len(values)
     moments_, weights = _mix(
-        tuple(values + [zeros[:, 0]] * pad),
+        tuple(values + [jnp.asarray(np.zeros(zeros.shape[0], zeros.dtype))] * pad),
         tuple([moments[p] for p in step.parents] + [Moments(ones, zeros, zeros)] * pad),
         _joint_triangle(step.parents, pad, joint, zeros),
     )
-    return moments_, weights, None
+    return moments_, weights, ()
 
 
 def _joint_triangle(parents, pad, joint, zeros):

@@ -1,7 +1,7 @@
 r"""Degrees of freedom, and the samples that they leave.
 
-A spectrum is a weighted list of atoms: eigenvalue s_j, multiplicity μ_j. At effective ridge κ direction j is fitted
-with the share p_j and lost with the share q_j,
+A spectrum is a weighted list of atoms: eigenvalue s_j, multiplicity μ_j. At effective ridge κ direction j is
+fitted with the share p_j and lost with the share q_j,
 
     p_j = s_j/(s_j + κ),    q_j = κ/(s_j + κ),    df_m(κ) = Σ_j μ_j p_j^m .
 
@@ -11,11 +11,12 @@ directions). Subtracting there loses all digits, so the integer part is taken fi
     T − df_1 = (T − Σ_L μ) + Σ_L μ q − Σ_{not L} μ p
     T − df_2 = (T − Σ_L μ) + Σ_L μ q(1 + p) − Σ_{not L} μ p² .
 
-Σ_L μ is exact for whole multiplicities and no other term is larger than the quantity's own slope in log κ. Hence both
-are as accurate as T, μ and κ themselves.
+Σ_L μ is exact for whole multiplicities and no other term is larger than the quantity's own slope in log κ.
+Hence both are as accurate as T, μ and κ themselves.
 
-Shapes: `eigenvalues` and `multiplicity` (P, A) or (1, A), the rest (P,). An atom of eigenvalue zero counts for nothing,
-whatever its multiplicity, so atoms pad with zeros. Numbers below the dtype's normal range count as zero.
+Shapes: `eigenvalues` and `multiplicity` (P, A) or (1, A), the rest (P,). An atom of eigenvalue zero counts
+for nothing, whatever its multiplicity, so atoms pad with zeros. Numbers below the dtype's normal range count
+as zero.
 """
 
 import jax
@@ -28,7 +29,10 @@ __all__ = ["atom_sums", "degrees_of_freedom", "in_range", "samples_left", "share
 @jax.custom_jvp
 def _sums(terms):
     zero = jnp.zeros((), terms[0].dtype)
-    add = lambda left, right: tuple(a + b for a, b in zip(left, right, strict=True))
+
+    def add(left, right):
+        return tuple(a + b for a, b in zip(left, right, strict=True))
+
     return lax.reduce(terms, (zero,) * len(terms), add, (terms[0].ndim - 1,))
 
 
@@ -40,8 +44,8 @@ def _sums_jvp(primals, tangents):
 def atom_sums(*terms):
     """Sum several arrays (..., A) over the atoms in one pass; returns a tuple of (...,).
 
-    XLA runs separate `jnp.sum`s on the CPU as separate loops that each recompute their terms; one reduction of a
-    tuple is several times faster.
+    XLA runs separate `jnp.sum`s on the CPU as separate loops that each recompute their terms; one reduction
+    of a tuple is several times faster.
     """
     terms = jnp.broadcast_arrays(*terms)
     dtype = jnp.result_type(*terms)
@@ -49,12 +53,14 @@ def atom_sums(*terms):
 
 
 def in_range(values):
-    """Non-negative values with subnormal ones set to zero and huge ones to a sixteenth of the dtype's largest.
+    """Values ≥ 0 with subnormal ones set to zero and huge ones to a sixteenth of the dtype's largest.
 
-    Reciprocals of what is left, and of sums of two, neither overflow nor underflow.
+    Reciprocals of what is left, and of sums of two, neither overflow nor underflow. The derivative at zero is
+    one.
     """
     limits = jnp.finfo(values.dtype)
-    return jnp.where(values < 4 * limits.tiny, 0, jnp.minimum(values, limits.max / 16))
+    zero = values - lax.stop_gradient(values)
+    return jnp.where(values < 4 * limits.tiny, zero, jnp.minimum(values, limits.max / 16))
 
 
 def _reciprocal(eigenvalues, kappa):
@@ -66,8 +72,8 @@ def _reciprocal(eigenvalues, kappa):
 def shares(eigenvalues, kappa):
     """The fitted share s/(s+κ) and the lost share κ/(s+κ); both 0 where s = κ = 0.
 
-    Arguments broadcast against each other and are `in_range`. The derivative is written out because autodiff forms
-    1/(s+κ)², which overflows for the tail of a steep spectrum.
+    Arguments broadcast against each other and are `in_range`. The derivative is written out because autodiff
+    forms 1/(s+κ)², which overflows for the tail of a steep spectrum.
     """
     reciprocal = _reciprocal(eigenvalues, kappa)
     return eigenvalues * reciprocal, kappa * reciprocal
@@ -84,7 +90,8 @@ def _shares_jvp(primals, tangents):
 def degrees_of_freedom(eigenvalues, multiplicity, kappa, order):
     r"""df_m(κ) = Σ_j μ_j (s_j/(s_j+κ))^m of order m = 1, 2, … (a Python int); shape (P,).
 
-    At κ = 0 every order counts the positive eigenvalues, at κ = ∞ it is 0.
+    At κ = 0 every order counts the positive eigenvalues, at κ = ∞ it is 0 up to rounding (below 1e-300 in
+    float64 for a trace of order one).
 
     >>> s, one = jnp.array([[3.0, 1.0, 0.0]]), jnp.ones((1, 3))
     >>> [float(degrees_of_freedom(s, one, jnp.zeros(1), order)[0]) for order in (1, 2)]

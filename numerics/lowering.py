@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics.boundary import evaluate_in_chunks, problem_of
+from modelcollapse.numerics.boundary import evaluate_in_chunks, problem_of, shifts_of
 from modelcollapse.numerics.evaluation import walk
 from modelcollapse.numerics.predictions import check_values, refuse_chains
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.leaves import evaluate, free_symbols, is_expression
-from modelcollapse.theory.pipelines import Model, shifted_eigenvalues
+from modelcollapse.theory.pipelines import Model
 from modelcollapse.theory.plans import plan
 
 __all__ = ["gradient", "lower"]
@@ -52,7 +52,8 @@ def lower(model, over):
         raise TypeError(f"the symbol {left[0]} is free and not in over; add it there or replace it with model.subs")
     reading = plan(model)
     lengths = _loop_lengths(reading, model.spectrum)
-    shifts = _shifts(reading)
+    fixed = None if model.spectrum.free else model.spectrum.eigenvalues
+    shifts = shifts_of(reading, fixed)
 
     def function(*arrays):
         if len(arrays) != len(over):
@@ -64,7 +65,7 @@ def lower(model, over):
         shape = jnp.broadcast_shapes(*map(jnp.shape, numbers), atoms[0].shape[:-1], *map(jnp.shape, values.values()))
         lanes = [jnp.broadcast_to(number, shape).reshape(-1) for number in numbers]
         rows = Atoms(*(_rows(array, shape) for array in atoms))
-        moved = {where: _rows(jnp.asarray(given(atoms[0]), dtype), shape) for where, given in shifts.items()}
+        moved = {where: _rows(jnp.asarray(given, dtype), shape) for where, given in shifts.items()}
         widest = rows.eigenvalues
         for row in moved.values():
             widest = jnp.maximum(widest, row)
@@ -161,14 +162,6 @@ def _rows(array, shape):
     return jnp.broadcast_to(array, (*shape, array.shape[-1])).reshape(-1, array.shape[-1])
 
 
-def _shifts(reading):
-    return {
-        (i, g): (lambda s, given=source.inputs: shifted_eigenvalues("inputs", given, s))
-        for i, node in enumerate(reading.nodes) if hasattr(node, "sources")
-        for g, source in enumerate(node.sources) if source.inputs is not None
-    }
-
-
 def _loop_lengths(reading, spectrum):
     """Static lengths of the loops over generations, where the numbers that decide them are known."""
     lengths = {}
@@ -186,7 +179,7 @@ def _loop_lengths(reading, spectrum):
 
 
 def _least_squares(samples, ridge, spectrum):
-    return bool(np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float)))
+    return not is_expression(spectrum.dim) and bool(np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float)))
 
 
 def _refuse_whole_numbers(reading, problem, spectrum):

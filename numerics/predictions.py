@@ -94,11 +94,12 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
     exact = jnp.asarray(finite_size)
 
     def run(numbers, atoms, shifts, tested):
-        return evaluate(reading.plan, numbers, atoms, shifts, tested, exact)
+        parts, clean, converged = evaluate(reading.plan, numbers, atoms, shifts, tested, exact)
+        return *parts, *clean, np.all([np.asarray(flags) for flags in converged] or [[True]], 0)
 
     alive = 12 + max(map(len, reading.plan.pairs)) * 2
-    bias, variance, clean, converged = evaluate_in_chunks(problem, run, 4, alive)
-    return _checked(problem, bias, variance, clean, converged)
+    bias, variance, *clean, converged = evaluate_in_chunks(problem, run, 5, alive)
+    return _checked(problem, bias, variance, sum(clean), converged)
 
 
 def check_values(model, values):

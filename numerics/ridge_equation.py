@@ -10,14 +10,14 @@ and T − df_1 computed as in `functionals`. With p = s/(s+κ), q = 1 − p the 
 
 h increases, so there is one positive root or none; none exactly for λ = 0 and T ≥ d, where κ = 0.
 
-**Certificates.** |(log h')'| ≤ 1 turns every evaluation into two bounds. With the Newton step n = −h/h' the root is at a
-distance of at least log(1 + |n|) and, for |n| < 1, at most −log(1 − |n|), on the side that the sign tells. The
-first bracket is that of two flat spectra, whose equation is quadratic: all d eigenvalues set to their mean raises κ
-(df_1 is concave in s), all set to the smallest lowers it.
+**Certificates.** |(log h')'| ≤ 1 turns every evaluation into two bounds. With the Newton step n = −h/h' the
+root is at a distance of at least log(1 + |n|) and, for |n| < 1, at most −log(1 − |n|), on the side that the
+sign tells. The first bracket is that of two flat spectra, whose equation is quadratic: all d eigenvalues set
+to their mean raises κ (df_1 is concave in s), all set to the smallest lowers it.
 
-**Steps.** For |n| < 1/2 Halley's, whose error is at most about (5/12)·step³: the iteration ends with the first step
-below ε^{1/3}/2. Farther out A = df_1 + T λ/κ is modelled by A^γ linear in u, γ = 1 − A A''/A'² (γ = 0 for a power law,
-1 for eigenvalues that fall exponentially), which gives
+**Steps.** For |n| < 1/2 Halley's, whose error is at most about (5/12)·step³: the iteration ends with the
+first step below ε^{1/3}/2. Farther out A = df_1 + T λ/κ is modelled by A^γ linear in u, γ = 1 − A A''/A'² (γ
+= 0 for a power law, 1 for eigenvalues that fall exponentially), which gives
 
     u ← u + (A/A')·((T/A)^γ − 1)/γ .
 
@@ -46,7 +46,7 @@ ITERATIONS = 100
 
 
 class Root(NamedTuple):
-    """The effective ridge, whether the iteration ended by itself, and how often it read the atoms; each (P,)."""
+    """The effective ridge, whether it converged, and its passes over the atoms, each (P,)."""
 
     kappa: jax.Array
     converged: jax.Array
@@ -63,11 +63,15 @@ class _State(NamedTuple):
 
 
 def _flat(eigenvalue, dimension, samples, ridge):
-    """The effective ridge of d equal eigenvalues, the positive root of κ² − bκ − λs = 0, b = λ − s(1 − d/T)."""
+    """The effective ridge of d equal eigenvalues: the root of κ² − bκ − λs = 0, b = λ − s(1 − d/T)."""
     linear = ridge - eigenvalue * ((samples - dimension) / samples)
     distance = jnp.hypot(linear, 2 * jnp.sqrt(ridge) * jnp.sqrt(eigenvalue))
     gap = jnp.where(distance > linear, distance - linear, 1)
     return jnp.where(linear > 0, (linear + distance) / 2, 2 * ridge * (eigenvalue / gap))
+
+
+def _width(low, high):
+    return jnp.log(jnp.maximum(high, low)) - jnp.log(low)
 
 
 def _far_step(samples, h, slope, curvature):
@@ -130,15 +134,17 @@ def root(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
         middle = jnp.sqrt(new_low) * jnp.sqrt(new_high)
         new = jnp.where(done | trusted, proposal, middle)
 
-        width = lambda low, high: jnp.log(jnp.maximum(high, low)) - jnp.log(low)
-        halved = width(new_low, new_high) < width(low, high) / 2
+        halved = _width(new_low, new_high) < _width(low, high) / 2
         done |= new_high <= new_low * (1 + 4 * limits.eps)
         fresh = _State(new, new_low, new_high, halved, done, state.passes + 1)
         return _State(*(jnp.where(state.done, old, x) for old, x in zip(state, fresh, strict=True)))
 
     known = vanishes | empty | (ridge > limits.max / 16)
     start = _State(high, low, high, jnp.ones_like(known), known, jnp.zeros_like(known, dtype=jnp.int32))
-    unfinished = lambda state: jnp.any(~state.done & (state.passes < iterations))
+
+    def unfinished(state):
+        return jnp.any(~state.done & (state.passes < iterations))
+
     end = lax.while_loop(unfinished, improve, start)
     kappa = jnp.where(known, jnp.where(vanishes, 0, ridge), end.kappa)
     return Root(kappa, end.done, end.passes)
@@ -151,12 +157,13 @@ def solve(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
     eigenvalues, multiplicity: (P, A) or (1, A), not negative; zeros pad and count for nothing.
     samples: (P,), positive and finite; T − Σμ is taken as float arithmetic gives it.
     ridge: (P,), in [0, ∞]; ∞ gives κ = ∞, the null model.
-    iterations: bound on the passes over the atoms (typically three to five are made); a point that needs more is
-    returned with converged = False.
+    iterations: bound on the passes over the atoms (typically three to five are made); a point that needs more
+    is returned with converged = False.
 
-    κ = 0 for ridge = 0 and T ≥ d; κ = ridge if all eigenvalues are zero. Differentiable twice, in both modes. At
-    ridge = 0, T = d the derivative in the ridge is infinite, those in the other arguments are set to zero (the root has
-    a corner there).
+    κ = 0 for ridge = 0 and T ≥ d; κ = ridge if all eigenvalues are zero. Differentiable twice, in both modes.
+    At ridge = 0, T = d the derivative in the ridge is infinite and the root has a corner in the others, where
+    zero is returned; a zero tangent or cotangent times that infinity is NaN, so callers mask such points
+    beforehand. A root below the dtype's normal range comes back as about its smallest normal number.
 
     >>> from modelcollapse.numerics.functionals import degrees_of_freedom
     >>> s, one = jnp.array([[1.0, 0.5, 0.1]]), jnp.ones((1, 3))
@@ -169,7 +176,7 @@ def solve(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
 
 @solve.defjvp
 def _solve_jvp(iterations, primals, tangents):
-    eigenvalues, multiplicity, samples, ridge = primals
+    eigenvalues, multiplicity, samples, _ = primals
     d_eigenvalues, d_multiplicity, d_samples, d_ridge = tangents
     kappa, converged = solve(*primals, iterations)
     _, left = samples_left(eigenvalues, multiplicity, samples, kappa)

@@ -111,7 +111,7 @@ class Model:
     def __mul__(self, coefficient):
         if isinstance(coefficient, Model):
             raise TypeError("two models cannot be multiplied; mix them as a * model_1 + b * model_2")
-        return Mixture((self,), (leaf("coefficient", coefficient, domains.REAL),))
+        return Mixture(self.spectrum, (self,), (leaf("coefficient", coefficient, domains.REAL),))
 
     __rmul__ = __mul__
 
@@ -131,7 +131,7 @@ class Model:
             return _zero_or_not_implemented(self, other)
         _require_one_spectrum([self.spectrum, other.spectrum])
         left, right = _terms(self), _terms(other)
-        return Mixture(left[0] + right[0], left[1] + right[1])
+        return Mixture(self.spectrum, left[0] + right[0], left[1] + right[1])
 
     __radd__ = __add__
 
@@ -200,12 +200,9 @@ class Truth(Model):
 class Mixture(Model):
     """Σ_k coefficient_k · model_k: the ensemble, and by `.label` its mixed labels."""
 
+    spectrum: Spectrum
     models: tuple[Model, ...]
     coefficients: tuple
-
-    @property
-    def spectrum(self):
-        return self.models[0].spectrum
 
     @property
     def parents(self):
@@ -216,7 +213,7 @@ class Mixture(Model):
         return tuple(("coefficient", value, domains.REAL) for value in self.coefficients)
 
     def _rebuilt(self, spectrum, parents, values):
-        return Mixture(tuple(parents), tuple(values))
+        return Mixture(spectrum, tuple(parents), tuple(values))
 
     def __repr__(self):
         terms = [f"{show(c)}*{_brief(m)}" for m, c in zip(self.models[:4], self.coefficients[:4], strict=True)]
@@ -236,7 +233,7 @@ class Source:
     def __eq__(self, other):
         if not isinstance(other, Source):
             return NotImplemented
-        return self is other or Fit((self,), 0) == Fit((other,), 0)
+        return self is other or _alone(self) == _alone(other)
 
     def __hash__(self):
         return hash((self.model, key(self.samples), key(self.noise), key(self.weight)))
@@ -251,12 +248,9 @@ class Source:
 class Fit(Model):
     """One ridge fit on fresh inputs from one or more sources."""
 
+    spectrum: Spectrum
     sources: tuple[Source, ...]
     ridge: object
-
-    @property
-    def spectrum(self):
-        return self.sources[0].model.spectrum
 
     @property
     def parents(self):
@@ -277,7 +271,7 @@ class Fit(Model):
             Source(parent, *triple, source.inputs)
             for parent, triple, source in zip(parents, triples, self.sources, strict=True)
         )
-        return Fit(tuple(sources), values[-1])
+        return Fit(spectrum, tuple(sources), values[-1])
 
     def __repr__(self):
         rows = [repr(source) for source in self.sources[:4]]
@@ -289,15 +283,12 @@ class Fit(Model):
 class Chain(Model):
     """n generations, each fitted on fresh inputs that the one before labelled."""
 
+    spectrum: Spectrum
     start: Model
     generations: object
     samples: object
     noise: object
     ridge: object
-
-    @property
-    def spectrum(self):
-        return self.start.spectrum
 
     @property
     def parents(self):
@@ -313,7 +304,7 @@ class Chain(Model):
         )
 
     def _rebuilt(self, spectrum, parents, values):
-        return Chain(parents[0], *values)
+        return Chain(spectrum, parents[0], *values)
 
     def __repr__(self):
         return _described(self, "chain", "generations")
@@ -323,15 +314,12 @@ class Chain(Model):
 class Accumulate(Model):
     """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
 
+    spectrum: Spectrum
     start: Model
     rounds: object
     samples: object
     noise: object
     penalty: object
-
-    @property
-    def spectrum(self):
-        return self.start.spectrum
 
     @property
     def parents(self):
@@ -347,10 +335,14 @@ class Accumulate(Model):
         )
 
     def _rebuilt(self, spectrum, parents, values):
-        return Accumulate(parents[0], *values)
+        return Accumulate(spectrum, parents[0], *values)
 
     def __repr__(self):
         return _described(self, "accumulate", "rounds")
+
+
+def _alone(source):
+    return Fit(source.model.spectrum, (source,), 0)
 
 
 def truth(spectrum):
@@ -385,7 +377,7 @@ def fit(*sources, ridge=0.0):
         values = [getattr(source, name) for source in sources]
         if not any(is_expression(value) or np.any(np.asarray(value, float)) for value in values):
             raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
-    return Fit(tuple(sources), leaf("ridge", ridge, domains.RIDGE))
+    return Fit(sources[0].model.spectrum, tuple(sources), leaf("ridge", ridge, domains.RIDGE))
 
 
 def chain(start, generations, samples, noise, ridge=0.0):
@@ -401,6 +393,7 @@ def chain(start, generations, samples, noise, ridge=0.0):
     """
     _require_model("start", start)
     model = Chain(
+        start.spectrum,
         start,
         leaf("generations", generations, domains.GENERATIONS),
         leaf("samples", samples, domains.SAMPLES),
@@ -423,6 +416,7 @@ def accumulate(start, rounds, samples, noise, penalty=0.0):
     """
     _require_model("start", start)
     return Accumulate(
+        start.spectrum,
         start,
         leaf("rounds", rounds, domains.ROUNDS),
         leaf("samples", samples, domains.SAMPLES),
@@ -447,21 +441,27 @@ def ancestry(model):
 
 def refuse_interpolating_chain(spectrum, ridge, generations):
     """Raise ValueError for a least-squares generator on infinitely many directions."""
-    if is_expression(ridge) or is_expression(generations) or is_expression(spectrum.dim):
+    if is_expression(ridge) or is_expression(generations):
         return
     least_squares = (np.asarray(ridge, float) == 0) & (np.asarray(generations, float) > 0)
-    if np.any(least_squares) and np.any(np.isinf(spectrum.dim)):
+    if np.any(least_squares) and _infinite(spectrum):
         raise ValueError(
             "ridge = 0.0 in a generator on a spectrum with dim = inf: least squares needs more samples than "
             "directions; give the generator a ridge > 0, or the spectrum a finite dim"
         )
 
 
+def _infinite(spectrum):
+    """Whether a spectrum has infinitely many directions: only power laws can."""
+    dim = spectrum.dim if spectrum.kind[0] == "power_law" else 0
+    return not is_expression(dim) and bool(np.any(np.isinf(dim)))
+
+
 def input_eigenvalues(name, inputs, spectrum):
     """Check a covariate shift: None, a function of the eigenvalues, or an array with atoms last."""
     if inputs is None:
         return None
-    if np.any(np.isinf(np.asarray(spectrum.dim, float))) if not is_expression(spectrum.dim) else False:
+    if _infinite(spectrum):
         raise ValueError(f"{name} on a spectrum with dim = inf is not supported; give the spectrum a finite dim")
     if callable(inputs):
         shifted_eigenvalues(name, inputs, spectrum.eigenvalues)

@@ -1,0 +1,201 @@
+r"""A formula's record as a JAX function.
+
+`function(formula)` turns the SymPy expression into JAX operations: scalars broadcast, a finite sum over j = 1..d
+becomes a reduction over the first axis of the arrays (never a loop with a traced limit), Min and Max are
+pairwise, special functions come from the table below. Expressions that cancel in floating point are computed in
+their stable form (`Formula.computed_as`), whose functions are:
+
+    GeometricSum(y, k) = (1 - (1-y)^k)/y            DigammaGap(x) = ψ(x) - log x
+    LogAccumulated(x, k) = log Π_{i≤k} (1 - x/i²)   DigammaDrop(x, a) = ψ(x) - ψ(x-a)
+    Expm1(x) = e^x - 1                              LogGammaGap(x) = log [Γ(x+1/2)/(Γ(x) √x)]
+
+The three gaps move x upwards by their recurrences and end with the asymptotic series of ψ and log Γ.
+
+>>> import jax
+>>> from modelcollapse.theory import catalogue
+>>> error = catalogue["least_squares_chain_limit"].function()
+>>> slope = jax.grad(lambda n: error(aspect=0.5, generator_aspect=0.5, noise=1.0, generator_noise=1.0, generations=n))
+>>> float(slope(3.0))
+1.0
+"""
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import sympy
+from jax.scipy import special
+from sympy.printing.numpy import JaxPrinter
+
+from modelcollapse.theory.formulas import PRINTING
+from modelcollapse.theory.symbols import length, quantity
+
+_SHIFTS = 12
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
+
+
+@functools.lru_cache(maxsize=1024)
+def function(formula):
+    """The JAX function of a `Formula`: keyword arguments in, one array out; an equation gives its residual.
+
+    Arguments are scalars or arrays that broadcast together; arrays over eigenvalues, sources or rounds have
+    their index first and set its range. Integers become floats of JAX's current precision, floats keep theirs.
+    Raises TypeError for unknown or missing arguments; values are not checked (use `Formula.check`).
+    """
+    expression = formula.expression if formula.computed_as is None else formula.computed_as
+    if isinstance(expression, sympy.Eq):
+        expression = expression.lhs - expression.rhs
+    quantities = formula.quantities
+    lengths = tuple(dict.fromkeys(q.length for q in quantities if q.length))
+    symbols = [*(q.symbol for q in quantities), *(length(letter) for letter in lengths)]
+    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING))
+
+    def lowered(**values):
+        values = {name: _floating(value) for name, value in formula.named(values).items()}
+        sizes = {q.length: values[q.name].shape[0] for q in quantities if q.length}
+        return jnp.asarray(compute(*(values[q.name] for q in quantities), *(sizes[k] for k in lengths)))
+
+    lowered.__name__ = lowered.__qualname__ = formula.name
+    lowered.__doc__ = f"{formula.title}: {formula.expression}"
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    lowered.__signature__ = inspect.Signature([inspect.Parameter(name, keyword) for name in formula.arguments])
+    return lowered
+
+
+def _floating(value):
+    value = jnp.asarray(value)
+    return value if jnp.issubdtype(value.dtype, jnp.inexact) else value.astype(jnp.result_type(float))
+
+
+class _Printer(JaxPrinter):
+    """SymPy to JAX source; `total` is in the table."""
+
+    def _print_Indexed(self, expr):
+        return f"{self._print(expr.base.label)}[{self._print(expr.indices[0])} - 1]"
+
+    def _print_Sum(self, expr):
+        ((j, low, high),) = expr.limits
+        arrays = (term for term in expr.function.atoms(sympy.Indexed) if j in term.indices)
+        size = length(quantity(str(next(arrays).base.label)).length)
+        bounds = "" if (low, high) == (1, size) else f", {self._print(low)}, {self._print(high)}"
+        return f"total(lambda {self._print(j)}: {self._print(expr.function)}, {self._print(size)}{bounds})"
+
+    def _print_Piecewise(self, expr):
+        *cases, (last, _) = expr.args
+        text = self._print(last)
+        for value, condition in reversed(cases):
+            text = f"where({self._print(condition)}, {self._print(value)}, {text})"
+        return text
+
+
+def _total(term, size, low=None, high=None):
+    """Σ_j term(j) over j = 1..size, or over low ≤ j ≤ high, which may be traced."""
+    j = jnp.arange(1, size + 1)
+    terms = jax.vmap(term)(j)
+    if high is None:
+        return terms.sum(axis=0)
+    inside = ((j >= low) & (j <= high)).reshape(-1, *[1] * (terms.ndim - 1))
+    return jnp.where(inside, terms, 0).sum(axis=0)
+
+
+def _powers(terms, x):
+    """Σ_i terms[i] x^i, by Horner's rule."""
+    return functools.reduce(lambda total, term: total * x + term, reversed(terms))
+
+
+def _zeta(x, q=1.0):
+    """Hurwitz ζ(x, q) for x > 1, q > 0, by Euler and Maclaurin; differentiable in both arguments."""
+    top = q + _SHIFTS
+    head = sum((q + i) ** -x for i in range(_SHIFTS))
+    factor, tail = x / top, 0.0
+    for n, bernoulli in enumerate(_BERNOULLI, start=1):
+        tail += bernoulli * factor
+        factor *= (x + 2 * n - 1) * (x + 2 * n) / top**2 / ((2 * n + 1) * (2 * n + 2)) * 1.0
+    return head + top**-x * (top / (x - 1) + 0.5 + tail / 2)
+
+
+def _polygamma(n, x):
+    """ψ^(n)(x) for a whole number n and x > 0."""
+    if n == 0:
+        return special.digamma(x)
+    return (-1) ** (n + 1) * special.factorial(n) * _zeta(n + 1.0, x)
+
+
+def _hyper(above, below, z):
+    """₂F₁(a, b; c; z) for z ≤ 0, a, b, c > 0 and, beyond z = -1, no integer a - b.
+
+    Pfaff's transformation maps -1 ≤ z ≤ 0 to a series in z/(z-1) ≤ 1/2; z < -1 goes to 1/z first.
+    """
+    (a, b), (c,) = above, below
+    near, far = jnp.maximum(z, -1.0), 1 / jnp.minimum(z, -1.0)
+    gamma = special.gamma
+    one = gamma(c) * gamma(b - a) / (gamma(b) * gamma(c - a)) * (-far) ** a * _pfaff(a, a - c + 1, a - b + 1, far)
+    two = gamma(c) * gamma(a - b) / (gamma(a) * gamma(c - b)) * (-far) ** b * _pfaff(b, b - c + 1, b - a + 1, far)
+    return jnp.where(z >= -1, _pfaff(a, b, c, near), one + two)
+
+
+def _pfaff(a, b, c, z, terms=240):
+    """₂F₁ for -1 ≤ z ≤ 0 as (1-z)^{-a} ₂F₁(a, c-b; c; z/(z-1))."""
+    w, b = z / (z - 1), c - b
+    term = total = jnp.ones_like(w * a * b * c)
+
+    def add(i, state):
+        term, total = state
+        term = term * (a + i) * (b + i) / ((c + i) * (1 + i)) * w
+        return term, total + term
+
+    return (1 - z) ** -a * jax.lax.fori_loop(0, terms, add, (term, total))[1]
+
+
+def _geometric_sum(y, k):
+    small, large = jnp.minimum(y, 0.5), jnp.maximum(y, 0.5)
+    few = (1 - (1 - large) ** k) / large
+    return jnp.where(y <= 0.5, -jnp.expm1(k * jnp.log1p(-small)) / small, few)
+
+
+def _log_accumulated(x, k):
+    head = sum(jnp.where(i <= k, jnp.log1p(-x / i**2), 0.0) for i in range(1, _SHIFTS + 1))
+    last = jnp.maximum(k, _SHIFTS)
+    return head - sum(x**m / m * (_zeta(2.0 * m, _SHIFTS + 1.0) - _zeta(2.0 * m, last + 1.0)) for m in range(1, 8))
+
+
+def _digamma_drop(x, a):
+    head = sum(a / ((x + i) * (x - a + i)) for i in range(_SHIFTS))
+    u, v = 1 / (x - a + _SHIFTS), 1 / (x + _SHIFTS)
+    total, quotient = 0.0, 1.0  # quotient: (u^{2n} - v^{2n})/(u² - v²)
+    for n, bernoulli in enumerate(_BERNOULLI, start=1):
+        total += bernoulli / (2 * n) * quotient
+        quotient = u**2 * quotient + v ** (2 * n)
+    return head - jnp.log1p(-a * v) + a * u * v / 2 + a * u * v * (u + v) * total
+
+
+def _digamma_gap(x):
+    head = sum(jnp.log1p(1 / (x + i)) - 1 / (x + i) for i in range(_SHIFTS))
+    top = x + _SHIFTS
+    series = _powers([b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1)], top**-2)
+    return head - 1 / (2 * top) - series / top**2
+
+
+def _log_gamma_gap(x):
+    head = sum(jnp.log1p(-1 / (2 * (x + i) + 1) ** 2) / 2 for i in range(_SHIFTS))
+    top = x + _SHIFTS
+    return head - _powers([1 / 8, -1 / 192, 1 / 640, -17 / 14336, 31 / 18432], top**-2) / top
+
+
+TABLE = {
+    "total": _total,
+    "where": jnp.where,
+    "gamma": special.gamma,
+    "lgamma": special.gammaln,
+    "loggamma": special.gammaln,
+    "polygamma": _polygamma,
+    "zeta": _zeta,
+    "hyper": _hyper,
+    "Expm1": jnp.expm1,
+    "GeometricSum": _geometric_sum,
+    "LogAccumulated": _log_accumulated,
+    "DigammaDrop": _digamma_drop,
+    "DigammaGap": _digamma_gap,
+    "LogGammaGap": _log_gamma_gap,
+}
