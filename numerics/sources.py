@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from modelcollapse.numerics.functionals import samples_left
 from modelcollapse.numerics.ridge_equation import solve
 
-__all__ = ["Trust", "one_source", "projections", "several_sources", "solve_soft"]
+__all__ = ["Trust", "one_source", "projections", "several_sources", "solve_soft", "times"]
 
 ITERATIONS = 200
 
@@ -161,14 +161,17 @@ def solve_soft(hessian, row, right, total, share):
             rows[g] = rows[g] - rows[g][k] / rows[k][k] * rows[k]
     solution = [jnp.zeros_like(total)] * sources
     for k in reversed(range(sources)):
-        known = sum((_times(rows[k][h], solution[h]) for h in range(k + 1, sources)), jnp.zeros_like(total))
-        rest = rows[k][sources] - known
-        solution[k] = jnp.where(rest == 0, 0, rest / jnp.where(rest == 0, 1, rows[k][k]))
+        known = sum((times(rows[k][h], solution[h]) for h in range(k + 1, sources)), jnp.zeros_like(total))
+        rest, pivot = rows[k][sources] - known, rows[k][k]
+        infinite = jnp.where(rest == 0, 0, jnp.where(rest > 0, jnp.inf, -jnp.inf))
+        solution[k] = jnp.where(pivot == 0, infinite, rest / jnp.where(pivot == 0, 1, pivot))
     return jnp.take_along_axis(jnp.stack(solution), jnp.argsort(order, axis=0), 0)
 
 
-def _times(small, large):
-    return jnp.where(small == 0, 0, small * jnp.where(small == 0, 1, large))
+def times(small, large):
+    """small · large with 0 · inf = 0 and the usual derivative wherever `large` is finite."""
+    void = (small == 0) & jnp.isinf(large)
+    return jnp.where(void, 0, small * jnp.where(void, 1, large))
 
 
 def _descend(problem, settled, x):

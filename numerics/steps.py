@@ -29,7 +29,7 @@ import jax.numpy as jnp
 
 from modelcollapse.numerics.functionals import samples_left
 from modelcollapse.numerics.ridge_equation import solve
-from modelcollapse.numerics.sources import Trust, projections, solve_soft
+from modelcollapse.numerics.sources import Trust, projections, solve_soft, times
 
 __all__ = ["Atoms", "Moments", "accumulate", "chain", "clean_accumulate", "clean_chain", "combine", "fit", "mixture",
            "readout"]
@@ -52,16 +52,11 @@ class Moments(NamedTuple):
     variance: jax.Array
 
 
-def times(small, large):
-    """small · large with 0 · inf = 0."""
-    zero = small == 0
-    return jnp.where(zero, 0, small * jnp.where(zero, 1, large))
-
-
 def ratio(numerator, denominator):
-    """numerator / denominator with 0 / 0 = 0 and x / 0 = inf."""
-    zero = numerator == 0
-    return jnp.where(zero, 0, jnp.where(zero, 1, numerator) / denominator)
+    """numerator / denominator ≥ 0 with 0 / 0 = 0 and x / 0 = inf."""
+    zero = denominator == 0
+    at_zero = jnp.where(numerator == 0, 0, jnp.inf)
+    return jnp.where(zero, at_zero, numerator / jnp.where(zero, 1, denominator))
 
 
 def _energy(atoms, inputs, mean, variance):

@@ -54,7 +54,8 @@ def leaf(name, value, domain=REAL):
             "function that modelcollapse.numerics.lower(model, over=(symbol,)) returns"
         )
     if isinstance(value, bool | np.bool_ | str | bytes | np.ma.MaskedArray) or value is None:
-        raise TypeError(f"{name} = {value!r} is a {type(value).__name__}; {_WANTED}")
+        shown = "" if isinstance(value, np.ma.MaskedArray) else f" = {value!r}"
+        raise TypeError(f"{name}{shown} is a {type(value).__name__}; {_WANTED}")
     if isinstance(value, numbers.Real) and not isinstance(value, np.generic):
         exact = value if isinstance(value, int | Fraction) else float(value)
         domain.check(name, exact)
@@ -65,6 +66,8 @@ def leaf(name, value, domain=REAL):
 def _expression(name, value, domain):
     import sympy
 
+    if value in (sympy.oo, -sympy.oo):
+        return leaf(name, float(value), domain)
     if not isinstance(value, sympy.Expr) or value.is_real is False:
         raise TypeError(f"{name} = {value} is not a real SymPy expression; {_WANTED}")
     if value.is_number:

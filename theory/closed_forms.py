@@ -1,0 +1,327 @@
+r"""`closed_form`: the test error of a pipeline as a SymPy expression.
+
+On one eigenvalue s with d directions and signal energy θ = ‖w0‖² every predictor has one mean ratio a (E w = a w0)
+and one covariance V per direction with every other predictor, and the steps of a pipeline are algebra:
+
+    fit      p = s/(s+κ),  a' = p a,  V' = p² V + v s/(s+κ)²,
+             v = [s (1−p)² (a² θ + d V) + σ²] / (T − d p²);
+    n fits   the same recursion solved for symbolic n: with A = p² + s d (1−p)² g, g = s/((s+κ)²(T − d p²)),
+             V_n = Aⁿ V_0 + g σ² (1−Aⁿ)/(1−A) + g s (1−p)² θ a_0² (Aⁿ − p²ⁿ)/(A − p²);
+    κ        the root of κ − λ = κ d s/((s+κ) T):  κ = ½[λ + (d/T − 1)s + √((λ + (d/T − 1)s)² + 4λs)];
+             least squares (T > d) κ = 0, minimum norm (T < d) κ = s(d/T − 1).
+
+Several sources with the same inputs and weights are one source of T = Σ T_g rows whose labels differ.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from modelcollapse.theory.leaves import is_expression
+from modelcollapse.theory.pipelines import Model, shifted_eigenvalues
+from modelcollapse.theory.plans import plan
+
+__all__ = ["closed_form", "effective_ridges"]
+
+FACTOR_UP_TO = 200  # operations
+
+
+def closed_form(model, *, finite_size=False, in_terms_of="ridge"):
+    """The test error of a pipeline on an isotropic spectrum, any of whose numbers may be symbols.
+
+    Parameters
+    ----------
+    model : Model on a spectrum of one eigenvalue, without arrays
+    finite_size : bool
+        True: least-squares fits with T > d + 1 take the exact inverse-Wishart mean, T − d − 1 for T − d.
+    in_terms_of : "ridge" or "effective_ridge"
+        "effective_ridge" leaves the κ of each fit with a ridge as a symbol (`effective_ridges` says which is which),
+        which keeps long pipelines readable.
+
+    Returns
+    -------
+    A SymPy expression: the deterministic equivalent. A fit with ridge 0 whose samples and dim are not both numbers
+    is read as least squares, T > d, unless the assumptions of the symbols decide T < d. Integers and SymPy
+    numbers stay exact, 0.1 is read as 1/10.
+
+    Raises
+    ------
+    ValueError for spectra of several eigenvalues, arrays, and sources whose weights or inputs differ (their
+    equation has no closed form in general): use `predict`.
+
+    Examples
+    --------
+    E_clean + n·Δ for least squares, and what one generation adds:
+
+    >>> import sympy, modelcollapse as mc
+    >>> T, T0, d, sigma, sigma0 = sympy.symbols("T T_0 d sigma sigma_0", positive=True)
+    >>> n = sympy.Symbol("n", integer=True, nonnegative=True)
+    >>> w0 = mc.truth(mc.isotropic(d))
+    >>> error = closed_form(mc.fit(mc.chain(w0, n, T0, sigma0).label(T, sigma)))
+    >>> sympy.simplify(error - sigma**2 * d / (T - d) - n * sigma0**2 * d / (T0 - d))
+    0
+    """
+    if in_terms_of not in ("ridge", "effective_ridge"):
+        raise ValueError(f"in_terms_of = {in_terms_of!r} is neither 'ridge' nor 'effective_ridge'; give one of them")
+    expression, ridges = _read(model, finite_size)
+    return expression if in_terms_of == "effective_ridge" else expression.subs(ridges)
+
+
+def effective_ridges(model):
+    """The symbols κ that `closed_form(model, in_terms_of="effective_ridge")` uses, each with its closed form.
+
+    >>> import sympy, modelcollapse as mc
+    >>> lam = sympy.Symbol("lambda", positive=True)
+    >>> model = mc.fit(mc.truth(mc.isotropic(100)).label(100), ridge=lam)
+    >>> [(kappa, root)] = effective_ridges(model).items()
+    >>> sympy.simplify(root - lam - root / (1 + root))
+    0
+    """
+    return _read(model, False)[1]
+
+
+@dataclass
+class _Setting:
+    """One eigenvalue s with d directions, the energy θ, and the κ that were met."""
+
+    eigenvalue: object
+    dim: object
+    signal: object
+    finite_size: bool
+    taken: frozenset
+    ridges: dict = field(default_factory=dict)
+
+    def kappa(self, samples, ridge):
+        """κ of a fit, a symbol if it has a ridge; and whether the fit is least squares."""
+        import sympy
+
+        s, d = self.eigenvalue, self.dim
+        if ridge == 0:
+            if (samples - d).is_negative:
+                return s * (d / samples - 1), False
+            return sympy.Integer(0), True
+        if ridge == sympy.oo:
+            return sympy.oo, False
+        shift = ridge + (d / samples - 1) * s
+        root = (shift + sympy.sqrt(sympy.factor(shift**2 + 4 * ridge * s))) / 2
+        for symbol, known in self.ridges.items():
+            if known == root:
+                return symbol, False
+        names = (name for i in range(10**6) if (name := "kappa" if i == 0 else f"kappa_{i}") not in self.taken)
+        symbol = next(s for name in names if (s := sympy.Symbol(name, positive=True)) not in self.ridges)
+        self.ridges[symbol] = root
+        return symbol, False
+
+    def spare(self, samples, learned, least_squares):
+        """T − df_2, or its exact form for least squares."""
+        import sympy
+
+        rest = samples - self.dim * learned**2
+        if not (self.finite_size and least_squares):
+            return rest
+        if rest.is_number:
+            return sympy.Max(rest - 1, 0)
+        return rest - 1
+
+
+@dataclass
+class _Fitted:
+    """p, 1 − p, and g of a fit: added variance per unit of risk."""
+
+    learned: object
+    null: object
+    gain: object
+
+
+def _read(model, finite_size):
+    import sympy
+
+    if not isinstance(model, Model):
+        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
+    setting = _setting(model, finite_size)
+    reading = plan(model)
+    numbers = [_exact(name, value) for name, value, _ in reading.leaves]
+    mean, covariance = {}, {}
+
+    def joint(i, k):
+        return covariance.get((max(i, k), min(i, k)), sympy.Integer(0))
+
+    for i, (step, node) in enumerate(zip(reading.plan.steps, reading.nodes, strict=True)):
+        values = [numbers[slot] for slot in step.slots]
+        if step.kind == "truth":
+            mean[i] = sympy.Integer(1)
+            continue
+        weights, mean[i], variance = _STEPS[step.kind](setting, node, values, step.parents, mean, joint)
+        for k in reading.plan.pairs[i]:
+            covariance[i, k] = _tidy(
+                variance if k == i
+                else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
+            )
+    last = len(reading.plan.steps) - 1
+    error = setting.eigenvalue * ((1 - mean[last]) ** 2 * setting.signal + setting.dim * joint(last, last))
+    return _tidy(error), setting.ridges
+
+
+def _setting(model, finite_size):
+    spectrum = model.spectrum
+    if spectrum.kind[0] == "isotropic":
+        dim, signal = (_exact(name, value) for name, value in zip(("dim", "signal"), spectrum.leaves, strict=True))
+        eigenvalue = _exact("eigenvalue", 1)
+    else:
+        sizes = {np.size(value) for value in spectrum.leaves}
+        if spectrum.kind[0] == "power_law" or sizes != {1} or len(spectrum.leaves) != 3:
+            raise ValueError(f"{spectrum!r} has several eigenvalues and no closed form; use mc.isotropic, or mc.predict")
+        eigenvalue, signal, dim = (
+            _exact("atom", value.item() if isinstance(value, np.ndarray) else value) for value in spectrum.leaves
+        )
+    taken = frozenset(map(str, model.free))
+    return _Setting(eigenvalue, dim, signal, finite_size, taken)
+
+
+def _exact(name, value):
+    """A leaf as an exact SymPy number or expression."""
+    import sympy
+
+    if isinstance(value, np.ndarray):
+        raise ValueError(f"{name} is an array; give a symbol here and its values to the expression, or use mc.predict")
+    if is_expression(value):
+        return value
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    if isinstance(value, float):
+        return sympy.Rational(repr(value)) if np.isfinite(value) else sympy.oo
+    return sympy.Integer(value)
+
+
+def _tidy(expression):
+    """The shorter of an expression and its factored form; long expressions keep the shape they were built in."""
+    import sympy
+
+    expression = sympy.sympify(expression)
+    if expression.has(sympy.zoo, sympy.oo):
+        return sympy.oo
+    if expression.count_ops() > FACTOR_UP_TO or not _short_powers(expression):
+        return expression
+    return min(sympy.factor(expression), expression, key=sympy.count_ops)
+
+
+def _short_powers(expression):
+    """Whether every symbolic power has a number or symbol as its base, and nothing is an unevaluated sum."""
+    import sympy
+
+    powers = (power for power in expression.atoms(sympy.Pow) if not power.exp.is_number)
+    return not expression.has(sympy.Sum) and all(power.base.is_Atom for power in powers)
+
+
+def _fitted(setting, eigenvalue, samples, ridge):
+    """p, 1 − p, g of a fit on inputs with one eigenvalue."""
+    import sympy
+
+    inside = _Setting(eigenvalue, setting.dim, setting.signal, setting.finite_size, setting.taken, setting.ridges)
+    kappa, least_squares = inside.kappa(samples, ridge)
+    if kappa == sympy.oo:
+        return _Fitted(sympy.Integer(0), sympy.Integer(1), sympy.Integer(0))
+    learned, null = eigenvalue / (eigenvalue + kappa), kappa / (eigenvalue + kappa)
+    spare = _tidy(inside.spare(samples, learned, least_squares))
+    return _Fitted(_tidy(learned), _tidy(null), eigenvalue / ((eigenvalue + kappa) ** 2 * spare))
+
+
+def _noise(gain, risk):
+    """gain · risk where the gain may be infinite (T = d without ridge): nothing is added where there is no risk."""
+    return risk if risk == 0 else gain * risk
+
+
+def _fit(setting, node, values, parents, mean, joint):
+    import sympy
+
+    rows, noise, weights, ridge = values[:-1:3], values[1:-1:3], values[2:-1:3], values[-1]
+    kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
+    inputs = [_input(setting, source, node.spectrum) for source in node.sources]
+    if len({weights[g] for g in kept}) > 1 or len({inputs[g] for g in kept}) > 1:
+        raise ValueError("sources of one fit differ in weight or inputs: their effective ridge has no closed form in "
+                         "general; use mc.predict, or give them equal weights and inputs")
+    samples = sum(rows[g] for g in kept)
+    s = inputs[kept[0]]
+    fitted = _fitted(setting, s, samples, ridge / weights[kept[0]])
+    share = [rows[g] / samples if g in kept else sympy.Integer(0) for g in range(len(parents))]
+
+    weights = [fitted.learned * part for part in share]
+    apart = [[weights[h] - (1 if h == g else 0) for h in range(len(parents))] for g in range(len(parents))]
+    means = [sum(c * mean[p] for c, p in zip(row, parents, strict=True)) for row in apart]
+    fixed = sum(share[g] * (s * _tidy(means[g]) ** 2 * setting.signal + noise[g] ** 2) for g in kept)
+    variance = _noise(fitted.gain, _tidy(fixed))
+    for h, p in enumerate(parents):
+        for k, q in enumerate(parents[: h + 1]):
+            if joint(p, q) != 0:
+                risk = s * setting.dim * sum(share[g] * apart[g][h] * apart[g][k] for g in kept)
+                kept_part = weights[h] * weights[k] + _noise(fitted.gain, _tidy(risk))
+                variance += (1 if h == k else 2) * _tidy(kept_part) * joint(p, q)
+    m = sum(w * mean[p] for w, p in zip(weights, parents, strict=True))
+    return weights, _tidy(m), variance
+
+
+def _input(setting, source, spectrum):
+    if source.inputs is None:
+        return setting.eigenvalue
+    return _exact("inputs", shifted_eigenvalues("inputs", source.inputs, spectrum.eigenvalues).item())
+
+
+def _mixture(setting, node, values, parents, mean, joint):
+    variance = sum(a * b * joint(p, q) for a, p in zip(values, parents, strict=True)
+                   for b, q in zip(values, parents, strict=True))
+    return values, sum(c * mean[p] for c, p in zip(values, parents, strict=True)), variance
+
+
+def _chain(setting, node, values, parents, mean, joint):
+    import sympy
+
+    n, samples, noise, ridge = values
+    s, start = setting.eigenvalue, parents[0]
+    fitted = _fitted(setting, s, samples, ridge)
+    p, q, g = fitted.learned, fitted.null, fitted.gain
+    kept = p**n
+    if q == 0:
+        return [kept], mean[start], joint(start, start) + (0 if n == 0 else _noise(g, n * noise**2))
+    growth = _tidy(p**2 + s * setting.dim * q**2 * g)
+    added = g * noise**2 * (1 - growth**n) / (1 - growth)
+    if p == 0:
+        return [kept], kept * mean[start], joint(start, start) * kept
+    forgotten = (growth**n - kept**2) / (setting.dim) * setting.signal * mean[start] ** 2
+    variance = growth**n * joint(start, start) + added + forgotten
+    return [sympy.sympify(kept)], kept * mean[start], variance
+
+
+def _accumulate(setting, node, values, parents, mean, joint):
+    import sympy
+
+    rounds, samples, noise, penalty = values
+    start = parents[0]
+    if rounds == 0:
+        return [sympy.Integer(1)], mean[start], joint(start, start)
+    fitted = _fitted(setting, setting.eigenvalue, samples, penalty / samples)
+    p, q = fitted.learned, fitted.null
+    fixed = setting.eigenvalue * q**2 * mean[start] ** 2 * setting.signal + noise**2
+    first = _noise(fitted.gain, _tidy(fixed))
+    if joint(start, start) != 0:
+        growth = p**2 + _noise(fitted.gain, _tidy(setting.eigenvalue * q**2 * setting.dim))
+        first += _tidy(growth) * joint(start, start)
+
+    def later(k):
+        rows = k * samples
+        return _noise(_fitted(setting, setting.eigenvalue, rows, penalty / rows).gain, noise**2) / k
+
+    if rounds.is_number:
+        rest = sum((later(sympy.Integer(k)) for k in range(2, int(rounds) + 1)), sympy.Integer(0))
+    else:
+        k = sympy.Symbol("k", integer=True, positive=True)
+        ridges = dict(setting.ridges)
+        term = later(k)
+        own = {symbol: root for symbol, root in setting.ridges.items() if symbol not in ridges}
+        for symbol in own:
+            del setting.ridges[symbol]
+        rest = sympy.Sum(sympy.factor(term).subs(own), (k, 2, rounds))
+    return [p], _tidy(p * mean[start]), first + rest
+
+
+_STEPS = {"fit": _fit, "mixture": _mixture, "chain": _chain, "accumulate": _accumulate}

@@ -1,0 +1,45 @@
+"""The catalogue: every closed form of the theory, by name.
+
+One module per topic; each lists its records in `FORMULAS`. The mapping is read-only.
+
+>>> from modelcollapse.theory import catalogue
+>>> catalogue["clean_error"].regime
+'proportional limit'
+>>> all(formula.name == name for name, formula in catalogue.items())
+True
+"""
+
+from importlib import import_module
+from types import MappingProxyType
+
+TOPICS = (
+    "effective_ridges",
+    "degrees_of_freedom",
+    "clean_errors",
+    "collapse_rates",
+    "finite_sizes",
+    "repeated_fits",
+    "mixtures",
+    "label_mixing",
+    "accumulation",
+    "exponents",
+    "optimal_exponents",
+    "crossovers",
+    "optimal_ridges",
+    "gaussian_chains",
+    "discrete_chains",
+    "random_features",
+)
+
+
+def _collected():
+    found = {}
+    for topic in TOPICS:
+        for formula in import_module(f"{__name__}.{topic}").FORMULAS:
+            if formula.name in found:
+                raise ValueError(f"two records are named {formula.name}")
+            found[formula.name] = formula
+    return MappingProxyType(found)
+
+
+catalogue = _collected()

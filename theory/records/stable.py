@@ -1,0 +1,56 @@
+"""Functions that keep their digits where the textbook form cancels.
+
+Each is a SymPy function with a `plain` form, used to define it; `modelcollapse.numerics.formula_functions` holds
+the way it is computed. They appear only in `computed_as`, never in a formula's readable expression.
+"""
+
+import sympy
+
+
+class GeometricSum(sympy.Function):
+    """1 + x + … + x^{k-1} with x = 1 - y, from y: for x near 1 the quotient (1 - x^k)/(1 - x) cancels."""
+
+    def plain(self):
+        y, k = self.args
+        return (1 - (1 - y) ** k) / y
+
+
+class LogAccumulated(sympy.Function):
+    """log Π_{i ≤ k} (1 - x/i²) for 0 < x < 1."""
+
+    def plain(self):
+        x, k = self.args
+        a = sympy.sqrt(x)
+        above = sympy.loggamma(k + 1 - a) + sympy.loggamma(k + 1 + a) - 2 * sympy.loggamma(k + 1)
+        return above - sympy.loggamma(1 - a) - sympy.loggamma(1 + a)
+
+
+class Expm1(sympy.Function):
+    """e^x - 1."""
+
+    def plain(self):
+        return sympy.exp(self.args[0]) - 1
+
+
+class DigammaDrop(sympy.Function):
+    """ψ(x) - ψ(x - a) for 0 < a < x."""
+
+    def plain(self):
+        x, a = self.args
+        return sympy.digamma(x) - sympy.digamma(x - a)
+
+
+class DigammaGap(sympy.Function):
+    """ψ(x) - log x."""
+
+    def plain(self):
+        (x,) = self.args
+        return sympy.digamma(x) - sympy.log(x)
+
+
+class LogGammaGap(sympy.Function):
+    """log Γ(x + 1/2) - log Γ(x) - (log x)/2."""
+
+    def plain(self):
+        (x,) = self.args
+        return sympy.loggamma(x + sympy.S.Half) - sympy.loggamma(x) - sympy.log(x) / 2

@@ -1,0 +1,157 @@
+"""The one map between the literature's letters and this package's names.
+
+A `Quantity` is a letter with its name, meaning, domain and a typical value. Formulas print with letters
+(`T`, `kappa`) and are evaluated by name (`samples=1000`); a letter is understood too. One value per
+eigenvalue, source or round is an array: its letter is indexed, and its length (`d`, `G`, `K`) is read off the
+array that is passed.
+
+SymPy symbols are built on first use, with the assumptions that the domain implies.
+
+>>> quantity("samples").symbol, quantity("T") is quantity("samples")
+(T, True)
+>>> symbols("effective_ridge", "ridge")
+(kappa, lambda)
+>>> all(quantity(q.letter) is q for q in QUANTITIES.values())
+True
+"""
+
+import functools
+from dataclasses import dataclass
+
+from modelcollapse.theory.domains import (
+    CAPACITY,
+    DIMENSION,
+    EFFECTIVE_RIDGE,
+    ENERGY,
+    GENERATIONS,
+    NOISE,
+    ROUNDS,
+    SAMPLES,
+    SOURCE_EXPONENT,
+    WEIGHT,
+    Domain,
+)
+
+PENALTY = Domain(low=0, high_open=True, remedy="give a finite penalty of zero or more")
+POSITIVE_RIDGE = Domain(low=0, low_open=True, high_open=True, remedy="give a positive effective ridge")
+POSITIVE = Domain(low=0, low_open=True, high_open=True, remedy="give a finite positive number")
+SHARE = Domain(low=0, high=1, remedy="a share lies between none and all")
+ORDER = Domain(low=1, high_open=True, whole=True, remedy="give 1 or 2, or a higher whole number")
+DRAWS = Domain(low=2, high_open=True, whole=True, remedy="give two or more draws per generation")
+EXPONENT = Domain(low=0, high_open=True, remedy="give a finite exponent of zero or more")
+ANY_EXPONENT = Domain(low_open=True, high_open=True, remedy="give a finite exponent")
+SURVIVAL = Domain(low=0, high=1, low_open=True, remedy="a survival probability is positive, at most 1")
+PROBABILITY = Domain(low=0, high=1, remedy="a probability lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A letter of the literature: our name, its LaTeX, domain, meaning, a typical value, the letter of its length."""
+
+    name: str
+    letter: str
+    latex: str
+    domain: Domain
+    typical: object
+    meaning: str
+    length: str = ""
+
+    @functools.cached_property
+    def symbol(self):
+        """The SymPy symbol, or for an array the IndexedBase."""
+        import sympy
+
+        kind = sympy.IndexedBase if self.length else sympy.Symbol
+        return kind(self.letter, **self.domain.assumptions())
+
+
+def _table(*rows):
+    return {row[0]: Quantity(*row) for row in rows}
+
+
+_SPECTRUM, _SIGNAL = (1.0, 0.5, 0.25, 0.1), (1.0, 0.5, 2.0, 1.5)
+
+QUANTITIES = _table(
+    # data and fits
+    ("samples", "T", "T", SAMPLES, 1000, "samples of the last fit"),
+    ("generator_samples", "T_0", "T_0", SAMPLES, 2000, "samples of each generator's fit"),
+    ("dimension", "d", "d", DIMENSION, 100, "directions with a positive eigenvalue"),
+    ("aspect", "phi", r"\varphi", POSITIVE, 0.4, "d/T"),
+    ("generator_aspect", "phi_0", r"\varphi_0", POSITIVE, 0.3, "d/T_0"),
+    ("ridge", "lambda", r"\lambda", PENALTY, 0.1, "ridge of the mean squared error"),
+    ("effective_ridge", "kappa", r"\kappa", EFFECTIVE_RIDGE, 0.3, "effective ridge"),
+    ("noise", "sigma", r"\sigma", NOISE, 0.5, "label noise of the last fit, a standard deviation"),
+    ("generator_noise", "sigma_0", r"\sigma_0", NOISE, 0.4, "label noise of each generator"),
+    ("generations", "n", "n", GENERATIONS, 5, "generations of fake labels before the last fit"),
+    ("rounds", "k", "k", ROUNDS, 5, "fits, one after the other"),
+    # spectra
+    ("eigenvalues", "s", "s", POSITIVE, _SPECTRUM, "eigenvalues of the covariance", "d"),
+    ("signal", "theta", r"\theta", ENERGY, _SIGNAL, "signal energy w_0j^2 per eigenvalue", "d"),
+    ("signal_energy", "rho2", r"\rho^2", ENERGY, 1.5, "signal energy in all, |w_0|^2"),
+    ("order", "q", "q", ORDER, 2, "order of the degrees of freedom"),
+    ("capacity", "beta", r"\beta", CAPACITY, 1.5, "capacity: s_j = j^-beta"),
+    ("source", "r", "r", SOURCE_EXPONENT, 0.4, "source: s_j w_0j^2 = j^-(1+2 r beta)"),
+    # random labels
+    ("label_energy", "c", "c", ENERGY, (1.1, 0.6, 2.5, 2.0), "second moment of the label model", "d"),
+    ("label_alignment", "mu", r"\mu", ANY_EXPONENT, (0.9, 0.8, 0.7, 0.5), "its mean over w_0j", "d"),
+    # several sources
+    ("synthetic_share", "p_2", "p_2", SHARE, 0.3, "share of the samples with synthetic labels"),
+    ("real_share", "alpha", r"\alpha", SHARE, 0.4, "weight of the truth, or share of real data"),
+    ("real_noise", "sigma_1", r"\sigma_1", NOISE, 0.5, "noise of the real labels"),
+    ("synthetic_noise", "sigma_2", r"\sigma_2", NOISE, 0.4, "noise of the synthetic labels"),
+    ("offset", "Delta", r"\Delta", ENERGY, (0.3, 0.2, 0.4, 0.1), "E (w_2 - w_0)_j^2 per eigenvalue", "d"),
+    ("offset_variance", "c2", "c^2", ENERGY, 0.7, "E |w_2 - w_0|^2 under the covariance"),
+    ("shares", "p_g", "p", POSITIVE, (0.6, 0.4), "share of the samples per source", "G"),
+    ("weights", "omega", r"\omega", WEIGHT, (1.0, 1.5), "weight per source", "G"),
+    ("correlation", "e", "e", POSITIVE, 0.6, "tr(Sigma R)/T of the resolvent R"),
+    # accumulation
+    ("round_samples", "T_g", "T", SAMPLES, (30, 20, 50), "samples per round", "K"),
+    ("round_noise", "sigma_g", r"\sigma", NOISE, (0.5, 0.4, 0.3), "label noise per round", "K"),
+    ("round_effective_ridge", "kappa_g", r"\kappa", EFFECTIVE_RIDGE, (0.3, 0.2, 0.1), "kappa per round", "K"),
+    # scaling
+    ("ridge_exponent", "ell", r"\ell", EXPONENT, 0.5, "lambda = T^-ell"),
+    ("generations_exponent", "a", "a", EXPONENT, 0.2, "n = T^a"),
+    ("generator_samples_exponent", "b", "b", ANY_EXPONENT, 0.9, "T_0 = T^b"),
+    ("aspect_exponent", "f", "f", EXPONENT, 0.1, "phi_0 = d/T_0 = T^-f"),
+    ("noise_exponent", "s_sigma", r"s_\sigma", EXPONENT, 0.1, "sigma^2 = T^-s_sigma"),
+    ("generator_noise_exponent", "s_0", "s_0", EXPONENT, 0.2, "sigma_0^2 = T^-s_0"),
+    ("margin", "nu", r"\nu", POSITIVE, 0.7, "the exponent that the noise leaves"),
+    # toy chains
+    ("draws", "M", "M", DRAWS, 10, "draws per generation"),
+    ("deviation", "tau_0", r"\tau_0", POSITIVE, 1.2, "standard deviation of the real distribution"),
+    ("probability", "p", "p", PROBABILITY, 0.01, "probability of an event"),
+    ("diversity", "H_0", "H_0", PROBABILITY, 0.45, "1 - sum of squared probabilities, real distribution"),
+    ("survival", "g", "g", SURVIVAL, 0.6, "survival of a Poisson branching process"),
+    # random features
+    ("features", "m", "m", POSITIVE, 50, "random features"),
+    ("first_degrees", "df_1", r"\mathrm{df}_1", POSITIVE, 30.0, "degrees of freedom, order 1"),
+    ("second_degrees", "df_2", r"\mathrm{df}_2", POSITIVE, 20.0, "degrees of freedom, order 2"),
+    ("feature_ratio", "varrho", r"\varrho", SHARE, 0.6, "(m - df_1)/(m - df_2)"),
+)
+
+_NAMES = {alias: q for q in QUANTITIES.values() for alias in (q.letter.replace("_", ""), q.letter, q.name)}
+
+
+def quantity(name):
+    """The quantity of a name or letter; KeyError if there is none."""
+    return _NAMES[name]
+
+
+def symbols(*names):
+    """The SymPy symbols of some quantities."""
+    return tuple(quantity(name).symbol for name in names)
+
+
+def index(letter="j"):
+    """The SymPy symbol of a summation index."""
+    import sympy
+
+    return sympy.Symbol(letter, integer=True, positive=True)
+
+
+@functools.cache
+def length(letter):
+    """The SymPy symbol of an array's length: d is the dimension itself."""
+    import sympy
+
+    return quantity("dimension").symbol if letter == "d" else sympy.Symbol(letter, integer=True, positive=True)
