@@ -52,8 +52,8 @@ def lower(model, over):
         raise TypeError(f"the symbol {left[0]} is free and not in over; add it there or replace it with model.subs")
     reading = plan(model)
     lengths = _loop_lengths(reading, model.spectrum)
-    fixed = None if model.spectrum.free else model.spectrum.eigenvalues
-    shifts = shifts_of(reading, fixed)
+    _refuse_moving_shifts(model, reading)
+    shifts = {} if model.spectrum.free else shifts_of(reading, model.spectrum.eigenvalues)
 
     def function(*arrays):
         if len(arrays) != len(over):
@@ -109,6 +109,7 @@ def gradient(model, at):
     if not isinstance(model, Model):
         raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
     reading, symbols = plan(model), model.free
+    _refuse_moving_shifts(model, reading)
     values = check_values(model, at)
     problem = problem_of(reading, model.spectrum, values)
     refuse_chains(reading, problem)
@@ -141,6 +142,12 @@ def gradient(model, at):
 
     slopes = evaluate_in_chunks(problem, run, len(symbols), 24 + 4 * max(map(len, reading.plan.pairs)))
     return {symbol: slope[()] for symbol, slope in zip(symbols, slopes, strict=True)}
+
+
+def _refuse_moving_shifts(model, reading):
+    if model.spectrum.free and any(any(step.shifted) for step in reading.plan.steps):
+        raise ValueError(f"inputs of a source shift a spectrum with the free symbol {model.spectrum.free[0]}; "
+                         "replace it by a number with model.subs before differentiating or lowering")
 
 
 def _lowered_atoms(spectrum, values, dtype):

@@ -125,7 +125,9 @@ def fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, models, joint)
     alike = jnp.all(~used[:, :, None] | (jnp.abs(spread - mixed) <= 1e-12 * mixed), (0, 2))
     alike &= jnp.all(jnp.abs(shares - part) <= 1e-12, 0)
     wishart = exact & alike & (ridge == 0) & (kappa == 0)
-    gain = times(gain, jnp.where(wishart, ratio(left, jnp.maximum(left - 1, 0)), 1))
+    more = left > 1
+    inflation = jnp.where(more, left / jnp.where(more, left - 1, 1), jnp.inf)
+    gain = times(gain, jnp.where(wishart, inflation, 1))
     gain = jnp.where(infinite, 0, gain)
 
     denominator = finite[:, None] + mixed

@@ -268,7 +268,10 @@ def test_interpolation_threshold():
     assert mc.predict(mc.fit(mc.chain(w0, 2, 100, 0.1).label(300, 0.1), ridge=0.1)).test_error == np.inf
     near = [mc.predict(mc.fit(w0.label(T, 0.1))).test_error for T in (100 - 1e-9, 100 + 1e-9)]
     np.testing.assert_allclose(near, 0.01 * 100 / 1e-9, rtol=1e-5)  # T itself is rounded to 1.4e-14
-    assert mc.predict(mc.fit(w0.label(100.5, 0.1)), finite_size=True).test_error == np.inf
+    for T in (100, 100.5, 101):
+        assert mc.predict(mc.fit(w0.label(T, 0.1)), finite_size=True).test_error == np.inf
+        assert mc.predict(mc.chain(w0, 3, T, 0.1), finite_size=True).test_error == np.inf
+        assert mc.predict(mc.fit(w0.label(T)), finite_size=True).test_error == 0
 
 
 def test_infinite_ridge_is_the_null_model():

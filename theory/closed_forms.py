@@ -24,7 +24,7 @@ from modelcollapse.theory.plans import plan
 
 __all__ = ["closed_form", "effective_ridges"]
 
-FACTOR_UP_TO = 200  # operations
+FACTOR_UP_TO = 50  # operations: factoring in many symbols can take minutes
 
 
 def closed_form(model, *, finite_size=False, in_terms_of="ridge"):
@@ -237,7 +237,7 @@ def _fit(setting, node, values, parents, mean, joint):
 
     rows, noise, weights, ridge = values[:-1:3], values[1:-1:3], values[2:-1:3], values[-1]
     kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
-    inputs = [_input(setting, source, node.spectrum) for source in node.sources]
+    inputs = [_input(setting, source) for source in node.sources]
     if len({weights[g] for g in kept}) > 1 or len({inputs[g] for g in kept}) > 1:
         raise ValueError("sources of one fit differ in weight or inputs: their effective ridge has no closed form in "
                          "general; use mc.predict, or give them equal weights and inputs")
@@ -261,10 +261,12 @@ def _fit(setting, node, values, parents, mean, joint):
     return weights, _tidy(m), variance
 
 
-def _input(setting, source, spectrum):
+def _input(setting, source):
     if source.inputs is None:
         return setting.eigenvalue
-    return _exact("inputs", shifted_eigenvalues("inputs", source.inputs, spectrum.eigenvalues).item())
+    if not setting.eigenvalue.is_number:
+        raise ValueError("inputs of a source on a spectrum with a symbolic eigenvalue; give the eigenvalue as a number")
+    return _exact("inputs", shifted_eigenvalues("inputs", source.inputs, np.array([float(setting.eigenvalue)])).item())
 
 
 def _mixture(setting, node, values, parents, mean, joint):

@@ -464,9 +464,12 @@ def input_eigenvalues(name, inputs, spectrum):
     if _infinite(spectrum):
         raise ValueError(f"{name} on a spectrum with dim = inf is not supported; give the spectrum a finite dim")
     if callable(inputs):
-        shifted_eigenvalues(name, inputs, spectrum.eigenvalues)
+        if not spectrum.free:
+            shifted_eigenvalues(name, inputs, spectrum.eigenvalues)
         return inputs
     array = leaf(name, inputs, domains.EIGENVALUE)
+    if spectrum.free:
+        raise ValueError(f"{name} is an array on a spectrum with free symbols; give a function of the eigenvalues")
     if not isinstance(array, np.ndarray) or array.shape[-1] != spectrum.eigenvalues.shape[-1]:
         found = np.shape(inputs)[-1] if np.ndim(inputs) else "a single number"
         raise ValueError(
