@@ -42,7 +42,9 @@ def lower(model, over):
     True
     """
     if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
+        raise TypeError(
+            f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture"
+        )
     over = tuple(over) if isinstance(over, tuple | list) else (over,)
     for symbol in over:
         if not is_expression(symbol) or symbol not in model.free:
@@ -107,7 +109,9 @@ def gradient(model, at):
     True
     """
     if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
+        raise TypeError(
+            f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture"
+        )
     reading, symbols = plan(model), model.free
     _refuse_moving_shifts(model, reading)
     values = check_values(model, at)
@@ -121,7 +125,7 @@ def gradient(model, at):
     exact = jnp.asarray(False)
 
     def run(lanes, atoms, shifts, tested):
-        point, fixed = lanes[: len(symbols)], lanes[len(symbols):]
+        point, fixed = lanes[: len(symbols)], lanes[len(symbols) :]
 
         def error(*point):
             named = dict(zip(symbols, point, strict=True))
@@ -146,8 +150,10 @@ def gradient(model, at):
 
 def _refuse_moving_shifts(model, reading):
     if model.spectrum.free and any(any(step.shifted) for step in reading.plan.steps):
-        raise ValueError(f"inputs of a source shift a spectrum with the free symbol {model.spectrum.free[0]}; "
-                         "replace it by a number with model.subs before differentiating or lowering")
+        raise ValueError(
+            f"inputs of a source shift a spectrum with the free symbol {model.spectrum.free[0]}; "
+            "replace it by a number with model.subs before differentiating or lowering"
+        )
 
 
 def _lowered_atoms(spectrum, values, dtype):
@@ -178,14 +184,16 @@ def _loop_lengths(reading, spectrum):
         if free_symbols(count):
             continue
         lengths[i] = int(np.max(np.asarray(evaluate(count, {}))))
-        if step.kind == "chain" and not (free_symbols(samples) | free_symbols(ridge)) and not spectrum.free:
-            if _least_squares(evaluate(samples, {}), evaluate(ridge, {}), spectrum):
-                lengths[i] = 0
+        known = not (free_symbols(samples) | free_symbols(ridge) or spectrum.free)
+        if step.kind == "chain" and known and _least_squares(evaluate(samples, {}), evaluate(ridge, {}), spectrum):
+            lengths[i] = 0
     return lengths
 
 
 def _least_squares(samples, ridge, spectrum):
-    return not is_expression(spectrum.dim) and bool(np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float)))
+    return not is_expression(spectrum.dim) and bool(
+        np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float))
+    )
 
 
 def _refuse_whole_numbers(reading, problem, spectrum):

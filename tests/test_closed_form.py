@@ -1,13 +1,14 @@
-"""closed_form against predict (which shares no step with it), against limits, and its own two forms against each other."""
+"""closed_form against predict (which shares no step with it), against limits, and its two forms against each other."""
 
-import numpy as np
 import pytest
 import sympy
 
 import modelcollapse as mc
 from modelcollapse.theory import closed_form, effective_ridges
 
-T, T0, d, sigma, sigma0, lam, lam0, alpha, rho = sympy.symbols("T T_0 d sigma sigma_0 lambda lambda_0 alpha rho", positive=True)
+T, T0, d, sigma, sigma0, lam, lam0, alpha, rho = sympy.symbols(
+    "T T_0 d sigma sigma_0 lambda lambda_0 alpha rho", positive=True
+)
 n = sympy.Symbol("n", integer=True, nonnegative=True)
 W0 = mc.truth(mc.isotropic(d, rho**2))
 ABOVE = {T: 150, T0: 300, d: 100, sigma: 0.1, sigma0: 0.2, lam: 0.05, lam0: 0.02, alpha: 0.3, rho: 1.5, n: 4}
@@ -20,7 +21,10 @@ def pipelines():
     yield "least squares, ridge student", mc.fit(least.label(T, sigma), ridge=lam)
     yield "ridge chain", mc.fit(ridge.label(T, sigma), ridge=lam)
     yield "five ridge generations", mc.chain(W0, 5, T0, sigma0, lam0)
-    yield "three fits", mc.fit(mc.fit(mc.fit(W0.label(T0, sigma0), ridge=lam0).label(T, sigma0)).label(T, sigma), ridge=lam)
+    yield (
+        "three fits",
+        mc.fit(mc.fit(mc.fit(W0.label(T0, sigma0), ridge=lam0).label(T, sigma0)).label(T, sigma), ridge=lam),
+    )
     yield "mixed labels", mc.fit((alpha * W0 + (1 - alpha) * ridge).label(T, sigma), ridge=lam)
     yield "real and synthetic rows", mc.fit(ridge.label(T, sigma), W0.label(T0, sigma0), ridge=lam)
     yield "shared teacher", mc.fit(least.label(T, sigma), (alpha * least + W0).label(T0, sigma0), ridge=lam)
@@ -60,7 +64,12 @@ def test_symbolic_generations_are_repeated_ones():
         general = closed_form(mc.chain(w0, n, rows, 0.1, ridge))
         model = w0
         for k in range(4):
-            assert sympy.simplify((general.subs(n, k) - closed_form(model)).subs(lam0, sympy.Rational(1, 7))).evalf(chop=1e-14) == 0
+            assert (
+                sympy.simplify((general.subs(n, k) - closed_form(model)).subs(lam0, sympy.Rational(1, 7))).evalf(
+                    chop=1e-14
+                )
+                == 0
+            )
             model = mc.fit(model.label(rows, 0.1), ridge=ridge)
 
 
@@ -106,7 +115,9 @@ def test_accumulation_limit():
 
 
 def test_readable_in_terms_of_effective_ridges():
-    model = mc.fit(mc.fit(mc.fit(W0.label(T, sigma), ridge=lam).label(T0, sigma0), ridge=lam0).label(T, sigma), ridge=lam)
+    model = mc.fit(
+        mc.fit(mc.fit(W0.label(T, sigma), ridge=lam).label(T0, sigma0), ridge=lam0).label(T, sigma), ridge=lam
+    )
     expression = closed_form(model, in_terms_of="effective_ridge")
     assert len(effective_ridges(model)) == 2  # the first and the last fit share T and λ
     assert expression.count_ops() < 250

@@ -1,4 +1,4 @@
-"""Prediction of pipelines against formulas derived otherwise: exact limits, recursions, invariances, finite differences."""
+"""Prediction against formulas derived otherwise: exact limits, recursions, invariances, finite differences."""
 
 import subprocess
 import sys
@@ -162,7 +162,9 @@ def test_sources_alike_are_one_source(ridge, T):
     one = mc.predict(mc.fit(w0.label(sum(T), 0.2), ridge=ridge)).test_error
     alike = mc.predict(mc.fit(*(w0.label(t, 0.2) for t in T), ridge=ridge)).test_error
     nearly = mc.predict(mc.fit(w0.label(T[0], 0.2), w0.label(T[1], 0.2, weight=1 + 1e-9), ridge=ridge)).test_error
-    shifted = mc.predict(mc.fit(w0.label(T[0], 0.2), w0.label(T[1], 0.2, inputs=EIGENVALUES_OF(w0)), ridge=ridge)).test_error
+    shifted = mc.predict(
+        mc.fit(w0.label(T[0], 0.2), w0.label(T[1], 0.2, inputs=EIGENVALUES_OF(w0)), ridge=ridge)
+    ).test_error
     assert alike == pytest.approx(one, rel=1e-12)
     assert nearly == pytest.approx(one, rel=1e-8)
     assert shifted == pytest.approx(one, rel=1e-12)
@@ -209,7 +211,9 @@ def test_atoms_are_directions():
 def test_units_of_the_kernel_do_not_matter(scale):
     base, scaled = mc.Spectrum(EIGENVALUES, SIGNAL), mc.Spectrum(scale * EIGENVALUES, SIGNAL / scale)
     errors = [
-        mc.predict(mc.fit(mc.chain(mc.truth(spectrum), 3, 40, 0.1, ridge=unit * 1e-4).label(30, 0.1), ridge=unit * 1e-3))
+        mc.predict(
+            mc.fit(mc.chain(mc.truth(spectrum), 3, 40, 0.1, ridge=unit * 1e-4).label(30, 0.1), ridge=unit * 1e-3)
+        )
         for spectrum, unit in ((base, 1.0), (scaled, scale))
     ]
     assert errors[0].test_error == pytest.approx(errors[1].test_error, rel=1e-11)
@@ -241,9 +245,7 @@ def test_shift_of_one_source_against_the_change_of_basis():
     """Inputs N(0, Σ') in one source only: the same as a problem with spectrum Σ' tested on Σ."""
     w0, moved = mc.truth(POWER_LAW), mc.truth(mc.Spectrum(EIGENVALUES**2, SIGNAL))
     trained_elsewhere = mc.predict(mc.fit(w0.label(40, 0.2, inputs=lambda s: s**2), ridge=1e-3)).test_error
-    tested_elsewhere = mc.predict(
-        mc.fit(moved.label(40, 0.2), ridge=1e-3), inputs=lambda s: np.sqrt(s)
-    ).test_error
+    tested_elsewhere = mc.predict(mc.fit(moved.label(40, 0.2), ridge=1e-3), inputs=lambda s: np.sqrt(s)).test_error
     assert trained_elsewhere == pytest.approx(tested_elsewhere, rel=1e-11)
 
 
@@ -276,8 +278,11 @@ def test_interpolation_threshold():
 
 def test_infinite_ridge_is_the_null_model():
     w0 = mc.truth(POWER_LAW)
-    for model in (mc.fit(w0.label(50, 0.1), ridge=np.inf), mc.chain(w0, 3, 50, 0.1, ridge=np.inf),
-                  mc.fit(w0.label(50, 0.1), w0.label(50, 0.1, weight=2.0), ridge=np.inf)):
+    for model in (
+        mc.fit(w0.label(50, 0.1), ridge=np.inf),
+        mc.chain(w0, 3, 50, 0.1, ridge=np.inf),
+        mc.fit(w0.label(50, 0.1), w0.label(50, 0.1, weight=2.0), ridge=np.inf),
+    ):
         assert mc.predict(model).test_error == pytest.approx(POWER_LAW.label_variance, rel=1e-12)
 
 
@@ -303,7 +308,9 @@ def test_limit_of_many_ridge_generations():
     s = EIGENVALUES
     v = noise**2 / (T - 2 * np.sum(s**2 / ((s + kappa) * (2 * s + kappa))))
     limit = np.sum(s * SIGNAL) + v * np.sum(s**2 / (kappa * (2 * s + kappa)))
-    assert mc.predict(mc.chain(mc.truth(POWER_LAW), 10**6, T, noise, ridge)).test_error == pytest.approx(limit, rel=1e-9)
+    assert mc.predict(mc.chain(mc.truth(POWER_LAW), 10**6, T, noise, ridge)).test_error == pytest.approx(
+        limit, rel=1e-9
+    )
 
 
 def test_a_thousand_fits_meet_no_recursion_limit():
@@ -329,8 +336,11 @@ ATOMS = mc.Spectrum([x, 1.0, 0.5], [1, 2.0, 3], [30, 10, 20])
 
 def pipelines_with_symbols():
     w0 = mc.truth(POWER_LAW)
-    yield "ridge chain", mc.fit(mc.chain(w0, 3, T0, noise, lam / 3).label(T, 0.1), ridge=lam), {
-        T0: 50.0, noise: 0.1, lam: 1e-2, T: 40.0}
+    yield (
+        "ridge chain",
+        mc.fit(mc.chain(w0, 3, T0, noise, lam / 3).label(T, 0.1), ridge=lam),
+        {T0: 50.0, noise: 0.1, lam: 1e-2, T: 40.0},
+    )
     yield "least squares", mc.fit(mc.chain(w0, 3, T0, noise).label(T, 0.1)), {T0: 100.0, noise: 0.1, T: 90.0}
     yield "minimum norm", mc.fit(mc.chain(w0, 3, T0, noise).label(T, 0.1)), {T0: 30.0, noise: 0.1, T: 20.0}
     sources = mc.chain(w0, 2, 100, noise).label(T, 0.1, weight=weight), w0.label(T / 2, 0.2)
@@ -338,8 +348,11 @@ def pipelines_with_symbols():
     yield "sources alike", mc.fit(*sources, ridge=lam), {noise: 0.1, T: 90.0, weight: 1.0, lam: 1e-3}
     mixed = share * mc.accumulate(w0, 3, 50, noise, lam) + (1 - share) * w0
     yield "mixed labels", mc.fit(mixed.label(T, 0.1), ridge=lam), {noise: 0.2, T: 40.0, lam: 1e-2, share: 0.4}
-    yield "eigenvalue", mc.fit(mc.chain(mc.truth(ATOMS), 2, T0, 0.2, lam).label(T, 0.1), ridge=lam), {
-        x: 0.3, T0: 40.0, T: 90.0, lam: 1e-2}
+    yield (
+        "eigenvalue",
+        mc.fit(mc.chain(mc.truth(ATOMS), 2, T0, 0.2, lam).label(T, 0.1), ridge=lam),
+        {x: 0.3, T0: 40.0, T: 90.0, lam: 1e-2},
+    )
     shifted = w0.label(T, 0.1, inputs=lambda s: s**1.5), w0.label(20, 0.2)
     yield "shift", mc.fit(*shifted, ridge=lam), {T: 30.0, lam: 1e-3}
 
@@ -350,7 +363,9 @@ def finite_difference(model, at, symbol):
     return mc.predict(model, {**at, symbol: points}).test_error @ [1, -8, 8, -1] / (12 * step)
 
 
-@pytest.mark.parametrize(("name", "model", "at"), list(pipelines_with_symbols()), ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "model", "at"), list(pipelines_with_symbols()), ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_gradient_is_the_finite_difference(name, model, at):
     slopes = mc.gradient(model, at)
     assert slopes.keys() == at.keys()
@@ -358,7 +373,9 @@ def test_gradient_is_the_finite_difference(name, model, at):
         assert slope == pytest.approx(finite_difference(model, at, symbol), rel=1e-6), symbol
 
 
-@pytest.mark.parametrize(("name", "model", "at"), list(pipelines_with_symbols())[3:6], ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "model", "at"), list(pipelines_with_symbols())[3:6], ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_lowered_function_composes_with_jit_grad_and_vmap(name, model, at):
     error = lower(model, tuple(at))
     slopes = mc.gradient(model, at)
@@ -449,7 +466,9 @@ COUNT_COMPILATIONS = """
 
 def test_no_compilation_per_pipeline():
     """Forty random pipelines after one warm-up compile at most twelve kernels in all."""
-    out = subprocess.run([sys.executable, "-c", textwrap.dedent(COUNT_COMPILATIONS)], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COUNT_COMPILATIONS)], capture_output=True, text=True, check=True
+    )
     compilations, median = out.stdout.split()
     assert 1 <= int(compilations) <= 12
     print(f"median seconds of a prediction: {median}")
@@ -484,8 +503,11 @@ W0 = mc.truth(POWER_LAW)
         (lambda: mc.predict(mc.fit(W0.label(T))), TypeError, "the symbol T is free"),
         (lambda: mc.predict(mc.fit(W0.label(T)), {T: -3}), ValueError, "samples = T = -3"),
         (lambda: mc.predict(mc.fit(W0.label(T)), {lam: 3}), TypeError, "not a free symbol"),
-        (lambda: mc.predict(mc.fit(W0.label([1, 2, 3])), {}) and mc.predict(mc.fit(W0.label([1, 2], [1, 2, 3]))),
-         ValueError, "do not broadcast"),
+        (
+            lambda: mc.predict(mc.fit(W0.label([1, 2, 3])), {}) and mc.predict(mc.fit(W0.label([1, 2], [1, 2, 3]))),
+            ValueError,
+            "do not broadcast",
+        ),
         (lambda: mc.predict(0.3), TypeError, "model is a float"),
         (lambda: mc.truth(3), TypeError, "spectrum is a int"),
         (lambda: mc.delta(POWER_LAW, 50, 0.1, mc.FakeData(1, 50, 0.1)), ValueError, "more samples than directions"),

@@ -138,7 +138,9 @@ def _read(model, finite_size):
     import sympy
 
     if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
+        raise TypeError(
+            f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture"
+        )
     setting = _setting(model, finite_size)
     reading = plan(model)
     numbers = [_exact(name, value) for name, value, _ in reading.leaves]
@@ -155,8 +157,7 @@ def _read(model, finite_size):
         weights, mean[i], variance = _STEPS[step.kind](setting, node, values, step.parents, mean, joint)
         for k in reading.plan.pairs[i]:
             covariance[i, k] = _tidy(
-                variance if k == i
-                else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
+                variance if k == i else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
             )
     last = len(reading.plan.steps) - 1
     error = setting.eigenvalue * ((1 - mean[last]) ** 2 * setting.signal + setting.dim * joint(last, last))
@@ -171,7 +172,9 @@ def _setting(model, finite_size):
     else:
         sizes = {np.size(value) for value in spectrum.leaves}
         if spectrum.kind[0] == "power_law" or sizes != {1} or len(spectrum.leaves) != 3:
-            raise ValueError(f"{spectrum!r} has several eigenvalues and no closed form; use mc.isotropic, or mc.predict")
+            raise ValueError(
+                f"{spectrum!r} has several eigenvalues and no closed form; use mc.isotropic, or mc.predict"
+            )
         eigenvalue, signal, dim = (
             _exact("atom", value.item() if isinstance(value, np.ndarray) else value) for value in spectrum.leaves
         )
@@ -239,8 +242,10 @@ def _fit(setting, node, values, parents, mean, joint):
     kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
     inputs = [_input(setting, source) for source in node.sources]
     if len({weights[g] for g in kept}) > 1 or len({inputs[g] for g in kept}) > 1:
-        raise ValueError("sources of one fit differ in weight or inputs: their effective ridge has no closed form in "
-                         "general; use mc.predict, or give them equal weights and inputs")
+        raise ValueError(
+            "sources of one fit differ in weight or inputs: their effective ridge has no closed form in "
+            "general; use mc.predict, or give them equal weights and inputs"
+        )
     samples = sum(rows[g] for g in kept)
     s = inputs[kept[0]]
     fitted = _fitted(setting, s, samples, ridge / weights[kept[0]])
@@ -270,8 +275,9 @@ def _input(setting, source):
 
 
 def _mixture(setting, node, values, parents, mean, joint):
-    variance = sum(a * b * joint(p, q) for a, p in zip(values, parents, strict=True)
-                   for b, q in zip(values, parents, strict=True))
+    variance = sum(
+        a * b * joint(p, q) for a, p in zip(values, parents, strict=True) for b, q in zip(values, parents, strict=True)
+    )
     return values, sum(c * mean[p] for c, p in zip(values, parents, strict=True)), variance
 
 

@@ -143,8 +143,9 @@ def substitute(name, value, replacements, domain):
     if not any(isinstance(new, np.ndarray) for new in present.values()):
         import sympy
 
-        exact = {old: sympy.nsimplify(new, rational=True) if isinstance(new, float) else new
-                 for old, new in present.items()}
+        exact = {
+            old: sympy.nsimplify(new, rational=True) if isinstance(new, float) else new for old, new in present.items()
+        }
         return leaf(name, value.subs(exact, simultaneous=True), domain)
     if value.free_symbols - present.keys():
         left = ", ".join(sorted(map(str, value.free_symbols - present.keys())))

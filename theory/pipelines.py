@@ -153,8 +153,12 @@ class Model:
         nodes = ancestry(self)
         place = {id(node): i for i, node in enumerate(nodes)}
         return self.spectrum, tuple(
-            (type(node).__name__, tuple(place[id(p)] for p in node.parents), _shifts(node))
-            + tuple(key(value) for _, value, _ in node.numbers)
+            (
+                type(node).__name__,
+                tuple(place[id(p)] for p in node.parents),
+                _shifts(node),
+                *(key(value) for _, value, _ in node.numbers),
+            )
             for node in nodes
         )
 
@@ -485,8 +489,10 @@ def shifted_eigenvalues(name, inputs, eigenvalues):
         return inputs
     shifted = np.asarray(inputs(np.array(eigenvalues)), dtype=float)
     if shifted.shape != eigenvalues.shape:
-        raise ValueError(f"{name} returned shape {shifted.shape} for eigenvalues of shape {eigenvalues.shape}; "
-                         "give a function that acts elementwise")
+        raise ValueError(
+            f"{name} returned shape {shifted.shape} for eigenvalues of shape {eigenvalues.shape}; "
+            "give a function that acts elementwise"
+        )
     domains.EIGENVALUE.check(f"{name}(eigenvalues)", shifted)
     return shifted
 
@@ -508,8 +514,9 @@ def _require_model(name, model):
 def _require_one_spectrum(spectra):
     for other in spectra[1:]:
         if other is not spectra[0] and other != spectra[0]:
-            raise ValueError(f"models of different spectra in one pipeline: {spectra[0]!r} and {other!r}; "
-                             "build them from one truth")
+            raise ValueError(
+                f"models of different spectra in one pipeline: {spectra[0]!r} and {other!r}; build them from one truth"
+            )
 
 
 def _shifts(node):
