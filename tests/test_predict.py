@@ -152,6 +152,66 @@ def test_ensemble_of_independent_fits_averages_the_variance():
     assert mc.predict((fits[0] + fits[0]) / 2).variance == pytest.approx(one.variance, rel=1e-12)
 
 
+def plain_several(s, rows, weights, noise, ridge, moments, test=None):
+    """Error of a fit on sources whose label models have joint second moments E w_g w_h (G, G, d), G + 1 with w0 last.
+
+    Plain iteration of the fixed point in e and dense algebra in the noise gains.
+    """
+    s, rows, weights = np.asarray(s), np.asarray(rows, float), np.asarray(weights, float)
+    T, G = rows.sum(), len(rows)
+    p, e = rows / T, np.zeros(G)
+    for _ in range(20000):
+        eta = p * weights / (1 + weights * e)
+        R = 1 / (ridge + eta @ s)
+        e = (s * R).sum(1) / T
+    learned = eta[:, None] * s * R
+    test = s[0] if test is None else test
+
+    def energy(coefficients, inputs):
+        return np.einsum("j,gj,hj,ghj->", inputs, coefficients, coefficients, moments)
+
+    risks = []
+    for g in range(G):
+        c = np.vstack([learned, np.zeros(s.shape[1])])
+        c[g] -= 1
+        risks.append(energy(c, s[g]) + noise[g] ** 2)
+    M = np.einsum("gj,j,hj,j->gh", s, R, s, R) / T
+    b = np.einsum("gj,j,j,j->g", s, R, test, R) / T
+    D = np.diag(eta**2 / p)
+    gains = np.linalg.solve(np.eye(G) - D @ M, D @ b)
+    return energy(np.vstack([learned, -np.ones(s.shape[1])]), test) + gains @ risks
+
+
+@pytest.mark.parametrize("ridge", [0.3, 0.02])
+@pytest.mark.parametrize("rows", [(20, 15, 10), (60, 90, 40)])
+def test_graph_of_several_sources_against_plain_algebra(rows, ridge):
+    """A teacher (ridge, shrunk), a student of truth and teacher, then a fit on all three with weights and a shift."""
+    s, noise = EIGENVALUES, (0.1, 0.3, 0.2)
+    w0 = mc.truth(POWER_LAW)
+    teacher = mc.fit(w0.label(50, 0.3), ridge=0.05)
+    student = mc.fit(teacher.label(40, 0.2), ridge=0.01)
+    model = mc.fit(
+        w0.label(rows[0], noise[0]),
+        teacher.label(rows[1], noise[1], weight=2.5),
+        student.label(rows[2], noise[2], inputs=lambda s: s**0.7),
+        ridge=ridge,
+    )
+    m1, c1 = plain_generation(s, np.sqrt(SIGNAL), np.ones(60), SIGNAL, 50, 0.05, 0.3)
+    m2, c2 = plain_generation(s, np.sqrt(SIGNAL), m1, c1, 40, 0.01, 0.2)
+    kappa = plain_kappa(s, 40, 0.01)
+    cross = s / (s + kappa) * c1  # E student · teacher: the student is linear in the teacher
+    moments = np.array([
+        [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
+        [m1 * SIGNAL, c1, cross, m1 * SIGNAL],
+        [m2 * SIGNAL, cross, c2, m2 * SIGNAL],
+        [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
+    ])
+    inputs = np.array([s, s, s**0.7])
+    for test in (None, s**1.3):
+        expected = plain_several(inputs, rows, (1, 2.5, 1), noise, ridge, moments, test)
+        assert mc.predict(model, inputs=test).test_error == pytest.approx(expected, rel=1e-9)
+
+
 # --- invariances --------------------------------------------------------------------------------------------------
 
 
