@@ -34,10 +34,13 @@ _PUBLIC = {  # public name -> the module that holds it
     "delta": "modelcollapse.numerics.shortcuts",
     "effective_ridge": "modelcollapse.numerics.shortcuts",
     "degrees_of_freedom": "modelcollapse.numerics.shortcuts",
+    "optimal_exponent": "modelcollapse.theory.scaling",
+    "scaling_exponents": "modelcollapse.theory.scaling",
+    "CollapseAwareRidge": "modelcollapse.estimator",
     "simulate": "modelcollapse.validation.simulation",
     "crosscheck": "modelcollapse.validation.agreement",
 }
-_SUBMODULES = ("numerics", "theory", "validation")
+_SUBMODULES = ("numerics", "plot", "theory", "validation")
 
 __all__ = sorted([*_PUBLIC, *_SUBMODULES, "__version__"])
 
@@ -49,7 +52,17 @@ def __getattr__(name):
         return value
     if name in _SUBMODULES:
         return importlib.import_module(f"modelcollapse.{name}")
-    raise AttributeError(f"module 'modelcollapse' has no attribute {name!r}")
+    raise AttributeError(_unknown(name))
+
+
+def _unknown(name):
+    message = f"module 'modelcollapse' has no attribute {name!r}"
+    if name.startswith("_"):
+        return message
+    import difflib
+
+    close = difflib.get_close_matches(name, __all__)
+    return f"{message}; did you mean {' or '.join(close)}?" if close else message
 
 
 def __dir__():

@@ -1,0 +1,22 @@
+"""Strict tests: warnings are errors (pyproject), pictures need no screen, Hypothesis has no deadline."""
+
+import os
+
+import hypothesis
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_precision():
+    """No test may leave JAX in another precision than it found."""
+    import sys
+
+    yield
+    if "jax" in sys.modules:
+        assert not sys.modules["jax"].config.jax_enable_x64, "JAX was switched to double precision for good"

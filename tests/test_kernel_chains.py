@@ -1,0 +1,144 @@
+"""Really trained chains against the theory, and the statements that the theory must lose."""
+
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+
+import modelcollapse as mc
+from modelcollapse.validation import datasets
+from modelcollapse.validation.kernel_chains import kernel_chain, predict_chain
+
+FEATURES, ROWS = 40, 1500
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    """A data set of the theory's own kind: Gaussian rows, linear targets, noise that no weights explain."""
+    rng = np.random.default_rng(5)
+    inputs = rng.standard_normal((ROWS, FEATURES)) * np.arange(1, FEATURES + 1) ** -0.5
+    return inputs, inputs @ np.ones(FEATURES) + 0.6 * rng.standard_normal(ROWS)
+
+
+@pytest.fixture(scope="module")
+def trained(gaussian):
+    return kernel_chain(
+        *gaussian, "linear", generations=[[0], [1], [4]], samples=[80, 160, 320], ridge=0.01, noise=0.2,
+        generator_samples=120, generator_noise=0.8, runs=60, held_out=False,
+    )  # fmt: skip
+
+
+def z_scores(trained, predicted):
+    """Distances in standard errors beyond the 3 % of a finite size (1/d = 2.5 %)."""
+    difference = np.abs(trained.mean - predicted) - 0.03 * predicted
+    return difference / trained.standard_error
+
+
+def test_trained_chains_agree_with_the_theory(trained):
+    """Nine cells at 4 standard errors: a false alarm in fewer than one of 1700 seeds."""
+    assert trained.mean.shape == (3, 3)
+    assert np.max(z_scores(trained, trained.prediction.test_error)) < 4
+
+
+@pytest.mark.parametrize("wrong", ["one generation fewer", "no generator noise", "unexplained dropped"])
+def test_wrong_theories_are_rejected(trained, wrong):
+    spectrum = trained.spectrum
+    generations, noise = np.array([[0], [1], [4]]), 0.8
+    if wrong == "one generation fewer":
+        generations = np.maximum(generations - 1, 0)
+    elif wrong == "no generator noise":
+        noise = 0.0
+    else:
+        spectrum = mc.Spectrum(spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity)
+    predicted = predict_chain(spectrum, generations, [80, 160, 320], 0.01, 0.2, 120, 0.01, noise)
+    assert np.max(z_scores(trained, predicted.test_error)) > 4
+
+
+def test_unexplained_targets_are_label_noise_of_the_data_only(gaussian):
+    spectrum = mc.from_samples(*gaussian)
+    assert spectrum.unexplained == pytest.approx(0.36, rel=0.1)
+    clean = predict_chain(spectrum, 0, 100, 0.1, 0.2, 100, 0.1, 0.2)
+    same = mc.test_error(spectrum, 100, 0.1, np.hypot(0.2, np.sqrt(spectrum.unexplained)))
+    assert clean.test_error == pytest.approx(same.test_error, rel=1e-12)
+    teacher = mc.fit(mc.truth(spectrum).label(150, np.hypot(0.3, np.sqrt(spectrum.unexplained))), ridge=0.2)
+    student = mc.fit(teacher.label(100, 0.2), ridge=0.1)
+    one = predict_chain(spectrum, 1, 100, 0.1, 0.2, 150, 0.2, 0.3)
+    assert one.test_error == pytest.approx(mc.predict(student).test_error, rel=1e-9)
+    assert one.clean == pytest.approx(clean.test_error, rel=1e-12)
+    assert one.collapse == pytest.approx(one.test_error - one.clean)
+
+
+def test_one_run_is_scikit_learns_kernel_ridge(gaussian):
+    """No noise, all rows but one in the fit: the error is that of KernelRidge on the row left."""
+    inputs, targets = gaussian[0][:60], gaussian[0][:60] @ np.ones(FEATURES)
+    found = kernel_chain(inputs, targets, "rbf", gamma=0.1, samples=59, ridge=0.01, runs=20, seed=3)
+    errors = []
+    for left in range(60):
+        rest = np.delete(np.arange(60), left)
+        model = KernelRidge(kernel="rbf", gamma=0.1, alpha=59 * 0.01).fit(inputs[rest], targets[rest])
+        errors.append((model.predict(inputs[[left]])[0] - targets[left]) ** 2)
+    assert all(np.isclose(draw, errors, rtol=1e-7).any() for draw in found.draws)
+
+
+def test_digits_stay_within_the_theory():
+    """The demo's claim on fewer runs: a median deviation of a few per cent with no parameter fitted."""
+    data = datasets.digits().first(900)
+    found = kernel_chain(
+        data.inputs, data.targets, gamma=0.05, generations=[[0], [1], [3]], samples=[50, 100, 200],
+        ridge=1e-3, noise=0.5, generator_samples=300, runs=8,
+    )  # fmt: skip
+    assert np.median(np.abs(found.deviation)) < 0.08
+    assert np.max(np.abs(found.deviation)) < 0.25
+
+
+def test_a_cell_draws_the_same_whatever_the_others_are(gaussian):
+    options = {"kernel": "linear", "ridge": 0.1, "noise": 0.1, "generator_samples": 50, "runs": 3, "seed": 11}
+    inputs, targets = gaussian[0][:200], gaussian[1][:200]
+    many = kernel_chain(inputs, targets, generations=[[0], [2]], samples=[30, 60], **options)
+    one = kernel_chain(inputs, targets, generations=2, samples=60, **options)
+    np.testing.assert_allclose(one.draws, many.draws[:, 1, 1], rtol=1e-12)
+    seed = np.random.SeedSequence(11)
+    for _ in range(2):
+        again = kernel_chain(inputs, targets, generations=2, samples=60, **(options | {"seed": seed}))
+        np.testing.assert_array_equal(again.draws, one.draws)
+
+
+def test_an_infinite_ridge_is_the_null_model(gaussian):
+    found = kernel_chain(*gaussian, "linear", samples=100, ridge=np.inf, runs=2, held_out=False)
+    assert found.mean == pytest.approx(found.spectrum.label_variance)
+    assert found.prediction.test_error == pytest.approx(found.spectrum.label_variance)
+
+
+def test_a_precomputed_kernel_is_the_kernel(gaussian):
+    inputs, targets = gaussian[0][:100], gaussian[1][:100]
+    by_name = kernel_chain(inputs, targets, "linear", samples=30, ridge=0.1, runs=2)
+    by_gram = kernel_chain(inputs @ inputs.T, targets, "precomputed", samples=30, ridge=0.1, runs=2)
+    np.testing.assert_allclose(by_name.draws, by_gram.draws, rtol=1e-9)
+
+
+def test_progress_is_reported(gaussian):
+    seen = []
+    kernel_chain(gaussian[0][:50], gaussian[1][:50], samples=10, ridge=0.1, runs=3,
+                 progress=lambda done, total: seen.append((done, total)))  # fmt: skip
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"samples": 50}, "samples = 50 is too many: the data set has 50 rows"),
+        ({"samples": 10.5}, "whole number of rows"),
+        ({"ridge": -1}, "ridge = -1"),
+        ({"ridge": 0.0, "kernel": "linear"}, "singular"),
+        ({"noise": [0.1, 0.2]}, "noise has shape"),
+        ({"generations": 1, "generator_samples": 70}, "generator_samples = 70 is too many"),
+        ({"generations": 1, "samples": [10, 20]}, "generator_samples has shape"),
+        ({"kernel": "fourier"}, "kernel = 'fourier' is unknown"),
+        ({"runs": 1}, "at least two runs"),
+    ],
+)
+def test_bad_settings_are_named(gaussian, settings, sentence):
+    settings = {"samples": 45, "ridge": 0.1, "runs": 2} | settings
+    with pytest.raises(ValueError, match=sentence):
+        kernel_chain(gaussian[0][:50], gaussian[1][:50], **settings)
+    with pytest.raises(TypeError, match="does not take"):
+        kernel_chain(gaussian[0][:50], gaussian[1][:50], samples=10, ridge=0.1, colour="blue")
