@@ -163,8 +163,8 @@ def _lowered_atoms(spectrum, values, dtype):
         arrays = spectrum.atoms(leaves, jnp)
     else:
         arrays = (spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity)
-    arrays = [jnp.asarray(x, dtype) for x in arrays]
-    return Atoms(*arrays, arrays[0])
+    eigenvalues, signal, multiplicity = (jnp.asarray(x, dtype) for x in arrays)
+    return Atoms(eigenvalues, signal, multiplicity, eigenvalues)
 
 
 def _rows(array, shape):

@@ -15,6 +15,7 @@ Several sources with the same inputs and weights are one source of T = Σ T_g ro
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ __all__ = ["closed_form", "effective_ridges"]
 FACTOR_UP_TO = 50  # operations: factoring in many symbols can take minutes
 
 
-def closed_form(model, *, finite_size=False, in_terms_of="ridge"):
+def closed_form(model: Model, *, finite_size: bool = False, in_terms_of: str = "ridge") -> Any:
     """The test error of a pipeline on an isotropic spectrum, any of whose numbers may be symbols.
 
     Parameters
@@ -68,7 +69,7 @@ def closed_form(model, *, finite_size=False, in_terms_of="ridge"):
     return expression if in_terms_of == "effective_ridge" else expression.subs(ridges)
 
 
-def effective_ridges(model):
+def effective_ridges(model: Model) -> dict:
     """The symbols κ that `closed_form(model, in_terms_of="effective_ridge")` uses, each with its closed form.
 
     >>> import sympy, modelcollapse as mc
@@ -85,9 +86,9 @@ def effective_ridges(model):
 class _Setting:
     """One eigenvalue s with d directions, the energy θ, and the κ that were met."""
 
-    eigenvalue: object
-    dim: object
-    signal: object
+    eigenvalue: Any
+    dim: Any
+    signal: Any
     finite_size: bool
     taken: frozenset
     ridges: dict = field(default_factory=dict)
@@ -129,9 +130,9 @@ class _Setting:
 class _Fitted:
     """p, 1 − p, and g of a fit: added variance per unit of risk."""
 
-    learned: object
-    null: object
-    gain: object
+    learned: Any
+    null: Any
+    gain: Any
 
 
 def _read(model, finite_size):
@@ -182,7 +183,7 @@ def _setting(model, finite_size):
     return _Setting(eigenvalue, dim, signal, finite_size, taken)
 
 
-def _exact(name, value):
+def _exact(name, value) -> Any:
     """A leaf as an exact SymPy number or expression."""
     import sympy
 
@@ -197,7 +198,7 @@ def _exact(name, value):
     return sympy.Integer(value)
 
 
-def _tidy(expression):
+def _tidy(expression) -> Any:
     """The shorter of an expression and its factored form; long expressions keep the shape they were built in."""
     import sympy
 
@@ -230,7 +231,7 @@ def _fitted(setting, eigenvalue, samples, ridge):
     return _Fitted(_tidy(learned), _tidy(null), eigenvalue / ((eigenvalue + kappa) ** 2 * spare))
 
 
-def _noise(gain, risk):
+def _noise(gain, risk) -> Any:
     """gain · risk where the gain may be infinite (T = d without ridge): nothing is added where there is no risk."""
     return risk if risk == 0 else gain * risk
 

@@ -19,17 +19,20 @@ import functools
 import numbers
 import sys
 from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from modelcollapse.theory.domains import REAL, Domain
 
-__all__ = ["Domain", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "substitute"]
+__all__ = ["Domain", "Number", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "substitute"]
+
+Number: TypeAlias = Any  # a number, an array of numbers or a SymPy expression
 
 _WANTED = "give a real number, an array of real numbers or a SymPy expression"
 
 
-def is_expression(value):
+def is_expression(value: Any) -> bool:
     """Whether a value is a SymPy object (without importing SymPy)."""
     sympy = sys.modules.get("sympy")
     return sympy is not None and isinstance(value, sympy.Basic)
@@ -40,7 +43,7 @@ def _is_tracer(value):
     return jax is not None and isinstance(value, jax.core.Tracer)
 
 
-def leaf(name, value, domain=REAL):
+def leaf(name, value, domain=REAL) -> Any:
     """Normalise a number, array or expression and check it against its domain.
 
     Raises TypeError for anything that is not a real number (bool, str, complex, object and masked arrays, JAX
@@ -93,7 +96,7 @@ def _array(name, value, domain):
     return array
 
 
-def free_symbols(value):
+def free_symbols(value) -> frozenset:
     """The SymPy symbols in a leaf."""
     return value.free_symbols if is_expression(value) else frozenset()
 
@@ -120,7 +123,7 @@ def _lambdified(expression, symbols, modules):
     return sympy.lambdify(symbols, expression, modules=modules, cse=True)
 
 
-def evaluate(value, values, modules=None):
+def evaluate(value, values, modules=None) -> Any:
     """The number or array that a leaf stands for.
 
     `values` maps every free symbol to a number or array; `modules` is SymPy's choice of array library,
@@ -135,7 +138,7 @@ def evaluate(value, values, modules=None):
     return function(*(values[symbol] for symbol in symbols))
 
 
-def substitute(name, value, replacements, domain):
+def substitute(name, value, replacements, domain) -> Any:
     """A leaf with some symbols replaced by numbers, expressions or (if they leave no symbol free) arrays."""
     if not is_expression(value) or not value.free_symbols & replacements.keys():
         return value

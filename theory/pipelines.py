@@ -21,13 +21,13 @@ that were built separately are two independent fits. Comparison is nevertheless 
 """
 
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from modelcollapse.theory import domains
-from modelcollapse.theory.leaves import free_symbols, is_expression, key, leaf, show, substitute
+from modelcollapse.theory.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.spectra import Spectrum
 
 __all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", "accumulate", "chain", "fit", "truth"]
@@ -85,7 +85,7 @@ class Model:
             new[id(node)] = node._rebuilt(spectrum, [new[id(parent)] for parent in node.parents], values)
         return new[id(self)]
 
-    def label(self, samples, noise=0.0, *, weight=1.0, inputs=None):
+    def label(self, samples: Number, noise: Number = 0.0, *, weight: Number = 1.0, inputs: Any = None) -> "Source":
         """Fresh inputs with this model's labels: one source for `fit`.
 
         Parameters
@@ -190,8 +190,13 @@ class Truth(Model):
 
     spectrum: Spectrum
 
-    parents = ()
-    numbers = ()
+    @property
+    def parents(self):
+        return ()
+
+    @property
+    def numbers(self):
+        return ()
 
     def _rebuilt(self, spectrum, parents, values):
         return Truth(spectrum)
@@ -229,10 +234,10 @@ class Source:
     """Fresh inputs labelled by a model. Equal by content, like models."""
 
     model: Model
-    samples: object
-    noise: object
-    weight: object
-    inputs: Callable | np.ndarray | None = None
+    samples: Number
+    noise: Number
+    weight: Number
+    inputs: Any = None
 
     def __eq__(self, other):
         if not isinstance(other, Source):
@@ -254,7 +259,7 @@ class Fit(Model):
 
     spectrum: Spectrum
     sources: tuple[Source, ...]
-    ridge: object
+    ridge: Number
 
     @property
     def parents(self):
@@ -272,8 +277,8 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         triples = zip(*(iter(values[:-1]),) * 3, strict=True)
         sources = (
-            Source(parent, *triple, source.inputs)
-            for parent, triple, source in zip(parents, triples, self.sources, strict=True)
+            Source(parent, samples, noise, weight, source.inputs)
+            for parent, (samples, noise, weight), source in zip(parents, triples, self.sources, strict=True)
         )
         return Fit(spectrum, tuple(sources), values[-1])
 
@@ -289,10 +294,10 @@ class Chain(Model):
 
     spectrum: Spectrum
     start: Model
-    generations: object
-    samples: object
-    noise: object
-    ridge: object
+    generations: Number
+    samples: Number
+    noise: Number
+    ridge: Number
 
     @property
     def parents(self):
@@ -320,10 +325,10 @@ class Accumulate(Model):
 
     spectrum: Spectrum
     start: Model
-    rounds: object
-    samples: object
-    noise: object
-    penalty: object
+    rounds: Number
+    samples: Number
+    noise: Number
+    penalty: Number
 
     @property
     def parents(self):
@@ -349,7 +354,7 @@ def _alone(source):
     return Fit(source.model.spectrum, (source,), 0)
 
 
-def truth(spectrum):
+def truth(spectrum: Spectrum) -> Truth:
     """The target x·w0 on a spectrum: the model without error.
 
     >>> from modelcollapse.theory.spectra import isotropic
@@ -361,7 +366,7 @@ def truth(spectrum):
     return Truth(spectrum)
 
 
-def fit(*sources, ridge=0.0):
+def fit(*sources: Source, ridge: Number = 0.0) -> Fit:
     """A ridge fit on sources that models labelled; `ridge` is λ of the mean squared error.
 
     scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
@@ -384,7 +389,7 @@ def fit(*sources, ridge=0.0):
     return Fit(sources[0].model.spectrum, tuple(sources), leaf("ridge", ridge, domains.RIDGE))
 
 
-def chain(start, generations, samples, noise, ridge=0.0):
+def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Chain:
     """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
 
     Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
@@ -408,7 +413,7 @@ def chain(start, generations, samples, noise, ridge=0.0):
     return model
 
 
-def accumulate(start, rounds, samples, noise, penalty=0.0):
+def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
     """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
 
     The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge

@@ -9,7 +9,7 @@ those that no later step will read.
 
 >>> from modelcollapse.theory.pipelines import chain, fit, truth
 >>> from modelcollapse.theory.spectra import isotropic
->>> steps = plan(fit(chain(truth(isotropic(9)), 3, 20, 0.1).label(30), ridge=0.1)).steps
+>>> steps = plan(fit(chain(truth(isotropic(9)), 3, 20, 0.1).label(30), ridge=0.1)).plan.steps
 >>> [step.kind for step in steps]
 ['truth', 'chain', 'fit']
 """
