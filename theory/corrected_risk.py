@@ -286,9 +286,8 @@ def least_squares_correction(origins, dim, clean=None, clean_df=None):
                 max(0.0, sharp * rest / per_variance + vague * clean.label_noise_variance) / (sharp + vague)
             )
         )
-    priced = [
-        (p, u * (noise if o.noise is None and o.generations else o.noise or 0.0) ** 2) for p, o, u in per_unit
-    ]
+    sigmas = [(noise if o.noise is None else o.noise) or 0.0 for _, o, _ in per_unit]
+    priced = [(p, u * sigma**2) for (p, _, u), sigma in zip(per_unit, sigmas, strict=True)]
     price, level = sum(p**2 * v for p, v in priced), dim * sum(p * v for p, v in priced)
     return Correction(lambda kappa, df: 2 * price * df, -level, noise, level / synthetic, level / synthetic)
 

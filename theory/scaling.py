@@ -30,7 +30,7 @@ At r = 1 the bias carries a logarithm. Without generators (a = -inf) d is infini
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -48,7 +48,7 @@ _BOUNDS = ("label noise", "generator samples", "generator aspect")
 
 class _Readable:
     def __repr__(self):
-        values = ", ".join(f"{field.name}={_text(getattr(self, field.name))}" for field in fields(self))
+        values = ", ".join(f"{name}={_text(value)}" for name, value in vars(self).items())
         return f"{type(self).__name__}({values})"
 
 
