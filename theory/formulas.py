@@ -147,8 +147,7 @@ class Formula:
 
     def named(self, values):
         """The values by argument name, from names or letters. Raises TypeError for unknown or missing ones."""
-        known = {alias: q.name for q in self.quantities
-                 for alias in (q.letter.replace("_", ""), q.letter, q.name)}
+        known = {alias: q.name for q in self.quantities for alias in (q.letter.replace("_", ""), q.letter, q.name)}
         if unknown := [name for name in values if name not in known]:
             raise TypeError(f"{self.name} has no argument {unknown[0]}; it takes {', '.join(self.arguments)}")
         named = {known[name]: value for name, value in values.items()}
@@ -176,8 +175,10 @@ class Formula:
             for name, value, bound in condition.instances(known):
                 if not _HOLDS[condition.relation.rel_op](value, bound):
                     relation = condition.relation
-                    raise ValueError(f"{name} = {float(value)!r} violates {relation.lhs} {relation.rel_op} "
-                                     f"{relation.rhs} = {float(bound)!r}; {condition.sentence}")
+                    raise ValueError(
+                        f"{name} = {float(value)!r} violates {relation.lhs} {relation.rel_op} "
+                        f"{relation.rhs} = {float(bound)!r}; {condition.sentence}"
+                    )
         return checked
 
     def evaluate(self, *, digits=30, **values):
@@ -231,14 +232,16 @@ def _letters(expression):
 
 
 def letters_of(values):
-    """Values given by name, by letter instead, with the lengths of the arrays. Raises ValueError for lengths that differ."""
+    """Values given by name, by letter instead, with the lengths of the arrays; ValueError if these differ."""
     known = {}
     for name, value in values.items():
         q = quantity(name)
         known[q.letter] = value
         if q.length and known.setdefault(q.length, len(value)) != len(value):
-            raise ValueError(f"{name} has {len(value)} entries but another array of the same index has "
-                             f"{known[q.length]}; give arrays of equal length")
+            raise ValueError(
+                f"{name} has {len(value)} entries but another array of the same index has "
+                f"{known[q.length]}; give arrays of equal length"
+            )
     return known
 
 
@@ -263,15 +266,15 @@ def settled(expression, known, digits, name="the expression"):
     """An expression to that many correct digits: the precision is raised until two evaluations agree."""
     try:
         coarse, working = evaluated(expression, known, digits + 10), 2 * digits + 20
-        while working < 4000:
+        while working < 1400:
             fine = evaluated(expression, known, working)
             if not mpmath.isfinite(fine) or isinstance(fine, mpmath.mpc):
                 break
             with mpmath.workdps(working):
-                if abs(fine - coarse) <= abs(fine) * mpmath.mpf(10) ** (-digits - 1):
+                if fine and abs(fine - coarse) <= abs(fine) * mpmath.mpf(10) ** (-digits - 1):
                     return fine
             coarse, working = fine, 2 * working
-        if fine == 0 or abs(fine) < mpmath.mpf(10) ** (-working // 4):
+        if fine == 0 or abs(fine) < mpmath.mpf(10) ** (-working // 3):
             return mpmath.mpf(0)
     except ZeroDivisionError:
         pass

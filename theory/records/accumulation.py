@@ -47,7 +47,7 @@ FORMULAS = (
         arguments=("round_samples", "round_noise", "round_effective_ridge", "eigenvalues", "signal"),
         regime="proportional limit",
         source=OWN,
-        derivation="κ_g solves the equation of the effective ridge with N_g samples and the ridge Λ/N_g. The first term "
+        derivation="κ_g solves the equation of the effective ridge with N_g samples, ridge Λ/N_g. The first term "
         "and g = 1 are the clean error of round 1, whose bias never heals: synthetic data add no signal.",
         conditions=(
             Condition(

@@ -96,12 +96,18 @@ FORMULAS = (
         left=r"E_{\mathrm{test}}",
         expression=clean + n * delta,
         arguments=(
-            "effective_ridge", "samples", "noise", "eigenvalues", "signal",
-            "generations", "generator_samples", "generator_noise",
+            "effective_ridge",
+            "samples",
+            "noise",
+            "eigenvalues",
+            "signal",
+            "generations",
+            "generator_samples",
+            "generator_noise",
         ),
         regime="proportional limit",
         source=PAPER,
         conditions=(RESOLVED, GENERATOR),
         limits=(("generations", 0, clean),),
     ),
-)  # fmt: skip
+)

@@ -6,12 +6,12 @@ On a power law s_j = j^{-β} the sum is an integral for κ → 0: with x = j κ^
 
 from sympy import gamma, hyper, zeta
 
-from modelcollapse.theory.formulas import Formula
+from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.records.sums import degrees, kappa
 from modelcollapse.theory.symbols import symbols
 
 d, q, beta, r = symbols("dimension", "order", "capacity", "source")
-HALF_POWER_LAW = "Riemann sum of a decreasing function: the absolute error is at most 1"
+RIEMANN = "Riemann sum of a decreasing function: the absolute error is at most 1"
 
 FORMULAS = (
     Formula(
@@ -42,7 +42,8 @@ FORMULAS = (
         arguments=("effective_ridge", "order", "capacity"),
         regime="scaling",
         source="derived here; q = 1 is π/(β sin(π/β)) κ^{-1/β}",
-        derivation="∫_0^∞ (1+x^β)^{-q} dx = B(1/β, q - 1/β)/β. " + HALF_POWER_LAW + ".",
+        derivation="∫_0^∞ (1+x^β)^{-q} dx = B(1/β, q - 1/β)/β. " + RIEMANN + ".",
+        conditions=(Condition(kappa > 0, "without a ridge every direction counts: raise effective_ridge"),),
     ),
     Formula(
         name="degrees_of_freedom_power_law_finite",
@@ -52,7 +53,7 @@ FORMULAS = (
         arguments=("effective_ridge", "order", "capacity", "dimension"),
         regime="scaling",
         source="derived here",
-        derivation="∫_0^d (1+κx^β)^{-q} dx, Euler's integral of the hypergeometric function. " + HALF_POWER_LAW + ".",
+        derivation="∫_0^d (1+κx^β)^{-q} dx, Euler's integral of the hypergeometric function. " + RIEMANN + ".",
     ),
     Formula(
         name="power_law_trace",

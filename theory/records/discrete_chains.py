@@ -1,8 +1,8 @@
 r"""The discrete toy chain: multinomial resampling, M draws per generation (the Wright-Fisher chain).
 
-Diversity H = 1 - Σ_i p_i² is the chance that two draws differ; F = 1 - H. Two draws of the next generation come from one
-draw of this one with chance 1/M, so H_k = H_0 (1-1/M)^k. With a share α of real data in every generation two draws
-differ from F_0 only if both are synthetic:
+Diversity H = 1 - Σ_i p_i² is the chance that two draws differ; F = 1 - H. Two draws of the next generation come
+from one draw of this one with chance 1/M, so H_k = H_0 (1-1/M)^k. With a share α of real data in every generation a
+pair follows F_k only if both are synthetic, else F_0:
 
     F_{k+1} = (1-1/M) [(1-α)² F_k + (1-(1-α)²) F_0] + 1/M.
 
@@ -67,6 +67,7 @@ FORMULAS = (
         arguments=("draws", "diversity", "real_share"),
         regime="exact",
         source=OWN,
+        derivation="The fixed point of the recursion of F.",
         limits=(("real_share", 0, 0 * H_0), ("real_share", 1, H_0 * (1 - 1 / M))),
     ),
     Formula(
@@ -78,7 +79,7 @@ FORMULAS = (
         arguments=("draws", "diversity", "rounds"),
         regime="exact",
         source=OWN + ", after Gerstgrasser et al. 2024 (arXiv 2404.01413)",
-        derivation="Two draws of the pool of k rounds: H_k = H_{k-1} (1 - 1/(M k²)); the product as for the Gaussian chain.",
+        derivation="Two draws of the pool of k rounds: H_k = H_{k-1} (1 - 1/(M k²)), as in the Gaussian chain.",
         limits=(("rounds", 0, H_0), ("rounds", 1, H_0 * (1 - 1 / M))),
     ),
     Formula(
@@ -110,7 +111,7 @@ FORMULAS = (
         arguments=("draws", "probability", "survival"),
         regime="scaling",
         source=OWN,
-        derivation="For p → 0 the M p first draws found independent families, each alive with chance g_k, where g_1 = 1 and "
+        derivation="For p → 0 the M p first draws found independent families, each alive with chance g_k; g_1 = 1, "
         "g_{k+1} = 1 - e^{-g_k}. Relative error O(p + 1/M).",
     ),
 )

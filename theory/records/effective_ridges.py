@@ -8,7 +8,7 @@ df_1(κ) ≃ C κ^{-1/β} with C = π/(β sin(π/β)), hence κ ≃ (C/T)^β.
 from sympy import Abs, Eq, Piecewise, pi, sin, sqrt
 
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.sums import RESOLVED, T, df_1, df_2, kappa, s
+from modelcollapse.theory.records.sums import RESOLVED, T, df_1, df_2, kappa
 from modelcollapse.theory.symbols import symbols
 
 lam, d, beta = symbols("ridge", "dimension", "capacity")

@@ -63,25 +63,47 @@ FORMULAS = (
         title="Exponent of the error n·Δ that n generations add",
         left="x",
         expression=collapse,
-        arguments=("capacity", "ridge_exponent", "generations_exponent", "generator_samples_exponent",
-                   "aspect_exponent", "generator_noise_exponent"),
+        arguments=(
+            "capacity",
+            "ridge_exponent",
+            "generations_exponent",
+            "generator_samples_exponent",
+            "aspect_exponent",
+            "generator_noise_exponent",
+        ),
         regime="scaling",
         source=DFK,
         derivation="Δ = σ_0²/(T_0-d) [df_2 + κ² Σ(s+κ)^{-2} df_2/(T-df_2)] with κ² Σ(s+κ)^{-2} ≍ d = φ_0 T_0, "
         "for d ≥ T^{ℓ/β}.",
-        conditions=(BELOW, Condition(b >= f + ell / beta, "fewer directions than the ridge resolves: raise "
-                                     "generator_samples_exponent")),
+        conditions=(
+            BELOW,
+            Condition(
+                b >= f + ell / beta, "fewer directions than the ridge resolves: raise generator_samples_exponent"
+            ),
+        ),
     ),
     Formula(
         name="test_error_exponent",
         title="Exponent of the test error after n generations of fake data",
         left="x",
         expression=Max(bias, noise, collapse),
-        arguments=("capacity", "source", "ridge_exponent", "generations_exponent", "generator_samples_exponent",
-                   "aspect_exponent", "noise_exponent", "generator_noise_exponent"),
+        arguments=(
+            "capacity",
+            "source",
+            "ridge_exponent",
+            "generations_exponent",
+            "generator_samples_exponent",
+            "aspect_exponent",
+            "noise_exponent",
+            "generator_noise_exponent",
+        ),
         regime="scaling",
         source=DFK + "; noise that scales derived here",
-        conditions=(BELOW, Condition(b >= f + ell / beta, "fewer directions than the ridge resolves: raise "
-                                     "generator_samples_exponent")),
+        conditions=(
+            BELOW,
+            Condition(
+                b >= f + ell / beta, "fewer directions than the ridge resolves: raise generator_samples_exponent"
+            ),
+        ),
     ),
 )

@@ -21,8 +21,16 @@ product = gamma(k + 1 - x) * gamma(k + 1 + x) / (gamma(k + 1) ** 2 * gamma(1 - x
 
 def record(name, title, left, expression, computed_as=None, arguments=("draws", "deviation", "rounds"), **rest):
     """A record of this chain; exact at every M."""
-    return Formula(name=name, title=title, left=left, expression=expression, computed_as=computed_as,
-                   arguments=arguments, regime="exact", **({"source": TOY} | rest))  # fmt: skip
+    return Formula(
+        name=name,
+        title=title,
+        left=left,
+        expression=expression,
+        computed_as=computed_as,
+        arguments=arguments,
+        regime="exact",
+        **({"source": TOY} | rest),
+    )
 
 
 FORMULAS = (
@@ -73,7 +81,7 @@ FORMULAS = (
         r"E \tau_k^2",
         tau_0**2 * product,
         tau_0**2 * exp(LogAccumulated(1 / M, k)),
-        derivation="E τ_k² = E τ_{k-1}² (1 - 1/(M k²)), and Π_{i≤k}(1 - x²/i²) = Γ(k+1-x)Γ(k+1+x)/(Γ(k+1)²Γ(1-x)Γ(1+x)).",
+        derivation="E τ_k² = E τ_{k-1}² (1 - 1/(M k²)); Π_{i≤k}(1 - x²/i²) = Γ(k+1-x)Γ(k+1+x)/(Γ(k+1)²Γ(1-x)Γ(1+x)).",
         limits=(("rounds", 0, tau_0**2), ("rounds", 1, tau_0**2 * (1 - 1 / M))),
     ),
     record(

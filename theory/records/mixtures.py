@@ -49,8 +49,14 @@ FORMULAS = (
         left=r"E_{\mathrm{test}}",
         expression=(missed(theta) + pooled * df_2 / T) / (1 - df_2 / T) + price,
         arguments=(
-            "effective_ridge", "samples", "synthetic_share", "real_noise", "synthetic_noise",
-            "eigenvalues", "signal", "offset",
+            "effective_ridge",
+            "samples",
+            "synthetic_share",
+            "real_noise",
+            "synthetic_noise",
+            "eigenvalues",
+            "signal",
+            "offset",
         ),
         regime="proportional limit",
         source=STRONG,
@@ -66,8 +72,7 @@ FORMULAS = (
         regime="proportional limit",
         source=STRONG,
         conditions=(resolved,),
-        limits=(("synthetic_share", 0, 0 * kappa),
-                ("effective_ridge", 0, c2 * (p_2**2 + p_1 * p_2 * phi / (1 - phi)))),
+        limits=(("synthetic_share", 0, 0 * kappa), ("effective_ridge", 0, c2 * (p_2**2 + p_1 * p_2 * phi / (1 - phi)))),
     ),
     Formula(
         name="mixture_price_ridgeless",
@@ -103,7 +108,7 @@ FORMULAS = (
         arguments=("correlation", "ridge", "samples", "eigenvalues", "shares", "weights"),
         regime="proportional limit",
         source="derived here",
-        derivation="Leave one sample out of Σ_g ω_g S_g + λ: each sample of source g weighs ω_g/(1+ω_g e). One source of "
+        derivation="Leave one sample out of Σ_g ω_g S_g + λ: a sample of source g weighs ω_g/(1+ω_g e). One source of "
         "weight 1: κ = λ(1+e). λ is relative to all T samples; weights are not normalised.",
     ),
-)  # fmt: skip
+)

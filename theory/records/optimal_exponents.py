@@ -14,17 +14,20 @@ For ν ≤ 0 the error does not vanish. With σ, σ_0 of order 1, b ≤ 1 and an
 from sympy import Min
 
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.exponents import CUI, DFK, a, b, beta, f, r, r_bar, s_0, s_sigma
+from modelcollapse.theory.records.exponents import CUI, DFK, a, b, beta, f, r_bar, s_0, s_sigma
 from modelcollapse.theory.symbols import symbols
 
 (nu,) = symbols("margin")
 critical = beta / (1 + 2 * r_bar * beta)
 rate = 2 * r_bar * beta / (1 + 2 * r_bar * beta)
 PUBLISHED = (
-    Condition(b <= 1, "with more generator samples than downstream samples the downstream noise binds and this formula "
-              "promises too much: use optimal_exponent"),
+    Condition(
+        b <= 1,
+        "with more generator samples than downstream samples the downstream noise binds and this formula "
+        "promises too much: use optimal_exponent",
+    ),
     Condition(a < b, "the error does not vanish unless generations grow slower than generator_samples"),
-)  # fmt: skip
+)
 RESOLVING = "d must resolve the optimum: d ≥ T^{ℓ⋆/β}; a smaller d saturates, see saturated_rate."
 
 FORMULAS = (
@@ -52,8 +55,13 @@ FORMULAS = (
         title="The exponent that the noises leave",
         left=r"\nu",
         expression=Min(1 + s_sigma, b - a + s_0, 1 - a + f + s_0),
-        arguments=("generations_exponent", "generator_samples_exponent", "aspect_exponent", "noise_exponent",
-                   "generator_noise_exponent"),
+        arguments=(
+            "generations_exponent",
+            "generator_samples_exponent",
+            "aspect_exponent",
+            "noise_exponent",
+            "generator_noise_exponent",
+        ),
         regime="scaling",
         source="derived here",
         derivation="-(ν - ℓ/β) is the maximum of the exponents of noise and n·Δ. The error vanishes only for ν > 0.",
@@ -111,8 +119,10 @@ FORMULAS = (
         regime="scaling",
         source="derived here",
         derivation="df_2 saturates at d = T^{b-f} for every small enough ridge.",
-        conditions=(Condition(b < f + nu / (1 + 2 * r_bar * beta), "d resolves the optimum: use optimal_rate"),
-                    Condition(b >= f, "d = T^{b-f} grows with T: raise generator_samples_exponent")),
+        conditions=(
+            Condition(b < f + nu / (1 + 2 * r_bar * beta), "d resolves the optimum: use optimal_rate"),
+            Condition(b >= f, "d = T^{b-f} grows with T: raise generator_samples_exponent"),
+        ),
         at={"generator_samples_exponent": 0.3},
     ),
-)  # fmt: skip
+)

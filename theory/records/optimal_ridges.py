@@ -52,13 +52,23 @@ FORMULAS = (
         left=r"E_{\mathrm{test}}",
         expression=error(over),
         computed_as=error(over_stable),
-        arguments=("effective_ridge", "samples", "generator_samples", "dimension", "noise", "generator_noise",
-                   "generations", "signal_energy"),
+        arguments=(
+            "effective_ridge",
+            "samples",
+            "generator_samples",
+            "dimension",
+            "noise",
+            "generator_noise",
+            "generations",
+            "signal_energy",
+        ),
         regime="proportional limit",
         source=DFK,
         conditions=(RESOLVED, GENERATOR),
-        limits=(("generations", 0, (kappa**2 * rho2 + sigma**2 * phi) / over),
-                ("effective_ridge", 0, sigma**2 * d / (T - d) + n * sigma_0**2 * d / (T_0 - d))),
+        limits=(
+            ("generations", 0, (kappa**2 * rho2 + sigma**2 * phi) / over),
+            ("effective_ridge", 0, sigma**2 * d / (T - d) + n * sigma_0**2 * d / (T_0 - d)),
+        ),
     ),
     Formula(
         name="optimal_ridge_equation",
@@ -69,8 +79,16 @@ FORMULAS = (
             phi * sigma**2 * (1 + kappa) ** 3
             + D2 * ((1 + kappa) ** 3 + phi * kappa**3 - 3 * phi * kappa - 2 * phi + phi**2),
         ),
-        arguments=("effective_ridge", "samples", "generator_samples", "dimension", "noise", "generator_noise",
-                   "generations", "signal_energy"),
+        arguments=(
+            "effective_ridge",
+            "samples",
+            "generator_samples",
+            "dimension",
+            "noise",
+            "generator_noise",
+            "generations",
+            "signal_energy",
+        ),
         regime="proportional limit",
         source="derived here",
         derivation="dE/dκ = 0, cleared of denominators. One root κ > max(0, φ-1); the ridge is ridge_isotropic there. "
@@ -89,4 +107,4 @@ FORMULAS = (
         "the generators' errors, E_true = GCV + 2 df_1 n σ_0²/(T_0-d-1) - n σ_0² d/(T_0-d-1) - σ².",
         conditions=(INVERSE_MEAN, Condition(df_1 <= d, "no fit has more degrees of freedom: lower first_degrees")),
     ),
-)  # fmt: skip
+)

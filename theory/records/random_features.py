@@ -18,7 +18,9 @@ lam, sigma, theta, p_2, Delta = symbols("ridge", "noise", "signal", "synthetic_s
 c, mu, varrho = symbols("label_energy", "label_alignment", "feature_ratio")
 first, second = symbols("first_degrees", "second_degrees")
 
-PAPER = "Dohmatob, Feng, Subramonian, Kempe 2024 (arXiv 2410.04840), Theorem 2; Atanasov, Zavatone-Veth, Pehlevan 2024; "
+PAPER = (
+    "Dohmatob, Feng, Subramonian, Kempe 2024 (arXiv 2410.04840), Theorem 2; Atanasov, Zavatone-Veth, Pehlevan 2024; "
+)
 PAPER += "Simon et al. 2023"
 ENOUGH = Condition(m > df_1, "fewer features than degrees of freedom: raise features or effective_ridge")
 ORDERED = Condition(second < first, "degrees of freedom fall with their order: lower second_degrees")
@@ -113,9 +115,19 @@ FORMULAS = (
         title="Test error of random features on labels of a random model",
         left=r"E_{\mathrm{test}}",
         expression=(of_features(c) + gain * sigma**2) / kept
-        + total(s[j] * (c[j] - 2 * mu[j] * theta[j] + theta[j] - 2 * kappa / (s[j] + kappa) * (c[j] - mu[j] * theta[j]))),
-        arguments=("effective_ridge", "samples", "features", "noise", "eigenvalues", "signal", "label_energy",
-                   "label_alignment"),
+        + total(
+            s[j] * (c[j] - 2 * mu[j] * theta[j] + theta[j] - 2 * kappa / (s[j] + kappa) * (c[j] - mu[j] * theta[j]))
+        ),
+        arguments=(
+            "effective_ridge",
+            "samples",
+            "features",
+            "noise",
+            "eigenvalues",
+            "signal",
+            "label_energy",
+            "label_alignment",
+        ),
         regime="proportional limit",
         source="derived here",
         derivation="E‖ŵ-w_0‖² = E‖ŵ-w‖² - 2 E(w-ŵ)·(w-w_0) + E‖w-w_0‖², and E[w-ŵ|w] = κ/(s+κ) w.",
@@ -133,4 +145,4 @@ FORMULAS = (
         conditions=(RESOLVED, ENOUGH),
         limits=(("synthetic_share", 0, 0 * kappa),),
     ),
-)  # fmt: skip
+)

@@ -16,8 +16,11 @@ from modelcollapse.theory.symbols import symbols
 T, T_0, d, n, k = symbols("samples", "generator_samples", "dimension", "generations", "rounds")
 sigma, sigma_0, rho2, phi, theta, r = symbols("noise", "generator_noise", "signal_energy", "aspect", "signal", "source")
 
-SHRINKS = Condition(kappa > 0, "without a ridge and with more samples than directions nothing shrinks and the noise "
-                    "adds up without bound: see least_squares_chain")
+SHRINKS = Condition(
+    kappa > 0,
+    "without a ridge and with more samples than directions nothing shrinks and the noise "
+    "adds up without bound: see least_squares_chain",
+)
 HARD = Condition(T_0 < d - 1, "the interpolator's error is finite only below: lower generator_samples")
 
 p, q = 1 / (1 + kappa), T_0 / d
@@ -46,17 +49,24 @@ FORMULAS = (
         name="interpolating_chain",
         title="Test error after n minimum-norm generators and a minimum-norm fit, isotropic inputs",
         left=r"E_{\mathrm{test}}",
-        expression=rho2 * (1 - T / d * q**n) + sigma**2 * T / (d - T - 1)
+        expression=rho2 * (1 - T / d * q**n)
+        + sigma**2 * T / (d - T - 1)
         + T / d * sigma_0**2 * T_0 / (d - T_0 - 1) * (1 - q**n) / (1 - q),
         computed_as=rho2 * ((d - T) / d + T / d * (d - T_0) / d * GeometricSum((d - T_0) / d, n))
         + sigma**2 * T / (d - T - 1)
         + T / d * sigma_0**2 * T_0 / (d - T_0 - 1) * GeometricSum((d - T_0) / d, n),
         arguments=(
-            "samples", "generator_samples", "dimension", "noise", "generator_noise", "generations", "signal_energy",
+            "samples",
+            "generator_samples",
+            "dimension",
+            "noise",
+            "generator_noise",
+            "generations",
+            "signal_energy",
         ),
         regime="exact",
         source="derived here",
-        derivation="C ← (T_0/d) C + σ_0² T_0/(d-T_0-1) from a projection and E tr (XXᵀ)^{-1}, summed over n generations, "
+        derivation="C ← (T_0/d) C + σ_0² T_0/(d-T_0-1) from a projection and E tr (XXᵀ)^{-1}, over n generations, "
         "then the same once with T and σ; the mean shrinks by (T/d)(T_0/d)^n.",
         conditions=(UNDER, HARD),
         limits=(("generations", 0, rho2 * (1 - T / d) + sigma**2 * T / (d - T - 1)),),
@@ -81,12 +91,16 @@ FORMULAS = (
         title="Test error after k equal ridge fits, isotropic inputs",
         left="E_k",
         expression=rho2 * (A**k - 2 * p**k + 1) + B * (1 - A**k) / (1 - A),
-        computed_as=rho2 * ((kappa / (1 + kappa) * GeometricSum(kappa / (1 + kappa), k)) ** 2
-                            + p ** (2 * k) * Expm1(k * log(1 + excess))) + B * GeometricSum(lost, k),
+        computed_as=rho2
+        * (
+            (kappa / (1 + kappa) * GeometricSum(kappa / (1 + kappa), k)) ** 2
+            + p ** (2 * k) * Expm1(k * log(1 + excess))
+        )
+        + B * GeometricSum(lost, k),
         arguments=("effective_ridge", "aspect", "noise", "rounds", "signal_energy"),
         regime="proportional limit",
         source="derived here",
-        derivation="The generation map with df_2 = d/(1+κ)²: A = p²(1 + κ²φ/((1+κ)²-φ)), B = σ²φ/((1+κ)²-φ), p = 1/(1+κ).",
+        derivation="The generation map, df_2 = d/(1+κ)²: A = p²(1 + κ²φ/((1+κ)²-φ)), B = σ²φ/((1+κ)²-φ), p = 1/(1+κ).",
         conditions=(SHRINKS, Condition(phi < 1 + kappa, "the ridge is not negative only below: lower aspect")),
         limits=(("rounds", 0, 0 * rho2), ("rounds", 1, (kappa**2 * rho2 + sigma**2 * phi) / ((1 + kappa) ** 2 - phi))),
     ),
@@ -114,4 +128,4 @@ FORMULAS = (
         derivation="Bias Σ_j s_j w_0j² (1-p_j^n)² with 1 - p_j^n ≈ n κ/s_j while n κ/s_j < 1, for 1 ≪ n ≪ s_1/κ and d "
         "effectively infinite; r = 1 carries a logarithm.",
     ),
-)  # fmt: skip
+)

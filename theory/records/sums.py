@@ -1,6 +1,6 @@
 """The sums over eigenvalues that the formulas share, as finite symbolic sums over j = 1..d.
 
-    df_q(κ) = Σ_j (s_j/(s_j+κ))^q        bias(w) = κ² Σ_j s_j w_j/(s_j+κ)²
+df_q(κ) = Σ_j (s_j/(s_j+κ))^q        bias(w) = κ² Σ_j s_j w_j/(s_j+κ)²
 """
 
 from sympy import Sum
@@ -30,5 +30,7 @@ def missed(energy):
     return kappa**2 * total(s[j] * energy[j] / (s[j] + kappa) ** 2)
 
 
-RESOLVED = Condition(T > df_1, "the ridge is not negative only for more samples than degrees of freedom: raise "
-                     "samples or effective_ridge")
+RESOLVED = Condition(
+    T > df_1,
+    "the ridge is not negative only for more samples than degrees of freedom: raise samples or effective_ridge",
+)

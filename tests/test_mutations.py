@@ -1,0 +1,113 @@
+"""Every slip in every formula is caught: signs, factors, numbers, exponents, extrema and letters, one at a time.
+
+A record's route gives its numbers once; each mutant of its expression must miss them. A mutant that survives must be
+the same function (equal to 25 digits at ten points of the domain). The second test does the same for `computed_as`
+against the readable expression, the third shows that the check itself can fail.
+"""
+
+import mpmath
+import pytest
+import sympy
+from formula_draws import seeded
+from formula_mutants import mutants
+from formula_routes import ROUTES
+
+from modelcollapse.theory import catalogue
+from modelcollapse.theory.formulas import evaluated, letters_of
+
+MOST = 80  # mutants per expression in the quick run, evenly spread; the slow run tries all
+
+
+def number(expression, point, digits=40):
+    """The value, or None where there is none."""
+    try:
+        value = evaluated(expression, letters_of(point), digits)
+    except (ZeroDivisionError, OverflowError, ValueError, TypeError, KeyError, mpmath.libmp.ComplexResult):
+        return None
+    return None if isinstance(value, mpmath.mpc) or not mpmath.isfinite(value) else value
+
+
+def misses(expression, measured, tolerance):
+    """Whether an expression misses a route's number at one of its points."""
+    for point, value, scale in measured:
+        got = number(expression, point)
+        if got is None or abs(got - value) > tolerance * scale:
+            return True
+    return False
+
+
+def measured(name):
+    """[(point, number of the route, its scale)]; for an equation the scale is that of its two sides."""
+    expression, rows = catalogue[name].expression, []
+    for point, value in ROUTES[name].at(name):
+        scale = abs(value)
+        if isinstance(expression, sympy.Eq):
+            scale = abs(number(expression.lhs, point)) + abs(number(expression.rhs, point))
+        rows.append((point, value, scale))
+    return rows
+
+
+def same(formula, wrong):
+    """Whether a mutant is the same function on the whole domain."""
+    for point in seeded(formula, 1, 10):
+        right, other = number(formula.expression, point, 80), number(wrong, point, 80)
+        if right is None or other is None or abs(right - other) > mpmath.mpf("1e-25") * abs(right):
+            return False
+    return True
+
+
+def survivors(formula, expression, rows, tolerance, most=MOST):
+    """(how many mutants were tried, those that are neither caught nor the same function)."""
+    letters = [q.symbol for q in formula.quantities if not q.length]
+    found = list(mutants(expression, letters))
+    tried = found[:: max(1, -(-len(found) // most))]
+    alive = [what for what, wrong in tried if not misses(wrong, rows, tolerance) and not same(formula, wrong)]
+    return len(tried), alive
+
+
+def assert_caught(formula, expression, rows, tolerance, most=MOST):
+    assert not misses(expression, rows, tolerance)
+    count, alive = survivors(formula, expression, rows, tolerance, most)
+    assert count >= 2
+    assert alive == []
+
+
+def readable(formula):
+    """The readable form at points of the domain, as the measure of the stable form."""
+    rows = ((point, number(formula.expression, point, 80)) for point in seeded(formula, 2, 6))
+    return [(point, value, abs(value)) for point, value in rows if value]
+
+
+STABLE = [name for name, formula in catalogue.items() if formula.computed_as is not None]
+
+
+@pytest.mark.parametrize("name", catalogue)
+def test_mutants_of_a_formula_are_caught_by_its_route(name):
+    assert_caught(catalogue[name], catalogue[name].expression, measured(name), ROUTES[name].tolerance)
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_mutants_of_a_stable_form_are_caught_by_the_readable_one(name):
+    assert_caught(catalogue[name], catalogue[name].computed_as, readable(catalogue[name]), 1e-20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", catalogue)
+def test_all_mutants_are_caught(name):
+    formula, everything = catalogue[name], 10**6
+    assert_caught(formula, formula.expression, measured(name), ROUTES[name].tolerance, everything)
+    if formula.computed_as is not None:
+        assert_caught(formula, formula.computed_as, readable(formula), 1e-20, everything)
+
+
+def test_the_check_can_fail():
+    formula = catalogue["least_squares_chain"]
+    rows = measured("least_squares_chain")
+    _, alive = survivors(formula, formula.expression, rows, tolerance=1e6)
+    assert len(alive) > 10
+
+
+def test_a_wrong_letter_a_sign_and_a_minimum_are_mutants():
+    x, y = sympy.symbols("x y", positive=True)
+    wrong = {expression for _, expression in mutants(sympy.Max(x - y, y**2), [x, y])}
+    assert {sympy.Max(x + y, y**2), sympy.Max(x - y, y**3), sympy.Min(x - y, y**2), sympy.Max(x - x, y**2)} <= wrong
