@@ -21,6 +21,7 @@ The three gaps move x upwards by their recurrences and end with the asymptotic s
 
 import functools
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,9 +44,10 @@ def function(formula):
     their index first and set its range. Integers become floats of JAX's current precision, floats keep theirs.
     Raises TypeError for unknown or missing arguments; values are not checked (use `Formula.check`).
     """
-    expression = formula.expression if formula.computed_as is None else formula.computed_as
+    expression: Any = formula.expression if formula.computed_as is None else formula.computed_as
     if isinstance(expression, sympy.Eq):
-        expression = expression.lhs - expression.rhs
+        left: Any = expression.lhs
+        expression = left - expression.rhs
     quantities = formula.quantities
     lengths = tuple(dict.fromkeys(q.length for q in quantities if q.length))
     symbols = [*(q.symbol for q in quantities), *(length(letter) for letter in lengths)]
@@ -89,7 +91,7 @@ class _Printer(JaxPrinter):
         return text
 
 
-def _total(term, size, low=None, high=None):
+def _total(term, size, low: Any = None, high: Any = None):
     """Σ_j term(j) over j = 1..size, or over low ≤ j ≤ high, which may be traced."""
     j = jnp.arange(1, size + 1)
     terms = jax.vmap(term)(j)
@@ -104,7 +106,7 @@ def _powers(terms, x):
     return functools.reduce(lambda total, term: total * x + term, reversed(terms))
 
 
-def _zeta(x, q=1.0):
+def _zeta(x, q: Any = 1.0):
     """Hurwitz ζ(x, q) for x > 1, q > 0, by Euler and Maclaurin; differentiable in both arguments."""
     top = q + _SHIFTS
     head = sum((q + i) ** -x for i in range(_SHIFTS))

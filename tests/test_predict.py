@@ -610,3 +610,22 @@ def test_symbols_name_numbers():
     values = {n: [0, 1, 2], T0: 80, lam: 0.01}
     direct = mc.fit(mc.chain(W0, [0, 1, 2], 80, 0.1, ridge=0.01).label(25, 0.1), W0.label(75, 0.1), ridge=0.01)
     np.testing.assert_allclose(mc.predict(some, values).test_error, mc.predict(direct).test_error, rtol=1e-13)
+
+
+MEASURE_MEMORY = """
+    import resource
+    import numpy as np, modelcollapse as mc
+    s = np.arange(1, 10**6 + 1) ** -1.5
+    labels = mc.chain(mc.truth(mc.Spectrum(s, s)), 10, 2e7, 0.1)
+    T, ridge = np.geomspace(10, 5e5, 50)[:, None], np.geomspace(1e-8, 1, 50)
+    assert np.all(mc.predict(mc.fit(labels.label(T, 0.1), ridge=ridge)).test_error > 0)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def test_memory_of_a_large_grid():
+    """2500 grid points on 10⁶ eigenvalues stay under 2 GiB."""
+    out = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MEASURE_MEMORY)], capture_output=True, text=True, check=True
+    )
+    assert float(out.stdout) < 2

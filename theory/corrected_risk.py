@@ -49,7 +49,9 @@ $\sigma_0^2$, solved together with the vague one that $\sigma_0^2$ is the label 
 much.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, nnls
@@ -198,7 +200,8 @@ def effective_ridge(ridge, samples, s, mu, dim):
         kappa = np.exp(log_kappa)
         return 1 - mu @ (s / (s + kappa)) / samples - ridge / kappa
 
-    return float(np.exp(bottom if gap(bottom) >= 0 else brentq(gap, bottom, top + 1e-9, xtol=1e-13)))
+    root: Any = bottom if gap(bottom) >= 0 else brentq(gap, bottom, top + 1e-9, xtol=1e-13)
+    return float(np.exp(root))
 
 
 def chain_moments(s, mu, dim, signal, noise_variance, provenance):
@@ -249,7 +252,7 @@ class Correction:
     the part of it that label noise made; misfit: root mean square relative misfit of the GCV curve.
     """
 
-    slope: object
+    slope: Callable
     constant: float
     noise: float | None
     generator_error: float
@@ -266,7 +269,7 @@ def is_least_squares(origins, dim):
     return all(not o.generations or (o.ridge == 0 and o.samples > dim + 1) for _, o in origins)
 
 
-def least_squares_correction(origins, dim, clean=None, clean_df=None):
+def least_squares_correction(origins, dim, clean: Any = None, clean_df: Any = None):
     """The exact correction 2 Σ p_g² v_g df_1 - d Σ p_g v_g.
 
     origins: pairs (share p_g, Provenance), shares summing to one; clean, clean_df: CleanRows and df_1 at its

@@ -24,6 +24,7 @@ import operator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -45,13 +46,13 @@ class Condition:
     The left side may be an entry of an array with an index, `T_g[g] > …`: then it holds for every entry.
     """
 
-    relation: sympy.core.relational.Relational
+    relation: Any  # a SymPy relation
     sentence: str
 
     @property
     def quantity(self):
         """The argument on the left."""
-        left = self.relation.lhs
+        left: Any = self.relation.lhs
         return quantity(str(left.base.label if isinstance(left, sympy.Indexed) else left))
 
     def instances(self, known):
@@ -76,13 +77,13 @@ class Formula:
     name: str
     title: str
     left: str
-    expression: sympy.Basic
+    expression: Any  # a SymPy expression or equation
     arguments: tuple[str, ...]
     regime: str
     source: str
     derivation: str = ""
     conditions: tuple[Condition, ...] = ()
-    computed_as: sympy.Basic | None = None
+    computed_as: Any = None
     limits: tuple = ()
     at: dict = field(default_factory=dict, hash=False, compare=False)
 
@@ -210,7 +211,7 @@ class _Printer(MpmathPrinter):
 
 
 @functools.lru_cache(maxsize=4096)
-def _lambdified(expression, letters):
+def _lambdified(expression: Any, letters):
     if isinstance(expression, sympy.Eq):
         expression = expression.lhs - expression.rhs
     plain = expression.replace(lambda e: hasattr(e, "plain"), lambda e: e.plain())
@@ -248,7 +249,7 @@ def letters_of(values):
 def _mpf(value):
     if isinstance(value, Fraction):
         return mpmath.mpf(value.numerator) / value.denominator
-    if isinstance(value, sympy.Basic):
+    if isinstance(value, sympy.Expr):
         return mpmath.mpf(value._to_mpmath(mpmath.mp.prec))
     return mpmath.mpf(value)
 
@@ -266,6 +267,7 @@ def settled(expression, known, digits, name="the expression"):
     """An expression to that many correct digits: the precision is raised until two evaluations agree."""
     try:
         coarse, working = evaluated(expression, known, digits + 10), 2 * digits + 20
+        fine: Any = coarse
         while working < 1400:
             fine = evaluated(expression, known, working)
             if not mpmath.isfinite(fine) or isinstance(fine, mpmath.mpc):

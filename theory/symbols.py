@@ -17,6 +17,7 @@ True
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from modelcollapse.theory.domains import (
     CAPACITY,
@@ -57,11 +58,11 @@ class Quantity:
     length: str = ""
 
     @functools.cached_property
-    def symbol(self):
+    def symbol(self) -> Any:
         """The SymPy symbol, or for an array the IndexedBase."""
         import sympy
 
-        kind = sympy.IndexedBase if self.length else sympy.Symbol
+        kind: Any = sympy.IndexedBase if self.length else sympy.Symbol
         return kind(self.letter, **self.domain.assumptions())
 
 

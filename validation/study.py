@@ -30,6 +30,7 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -259,7 +260,8 @@ def _picks(regime, generations, X, y, clean, features, ridges, rng):
     synthetic = np.arange(len(X) + CLEAN_ROWS) < len(X)
     untold = _estimator(regime, **provenance)
     untold = untold.fit(np.vstack([X, clean_X]), np.append(y, clean_y), origin=synthetic)
-    leave_one_out = RidgeCV(alphas=ridges * len(X)).fit(F, y).alpha_ / len(X)
+    chosen: Any = RidgeCV(alphas=ridges * len(X)).fit(F, y).alpha_
+    leave_one_out = chosen / len(X)
     picks = {
         "RidgeCV": np.argmin(np.abs(np.log(leave_one_out / ridges))),
         "5-fold": np.argmin(_five_fold(F, y, ridges, rng)),

@@ -154,6 +154,7 @@ class CollapseAwareRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
         )
+        X, y = np.asarray(X), np.asarray(y)
         targets = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
         origins, real = self._origins(origin, len(X))
         if unlabelled is not None:
@@ -193,7 +194,7 @@ class CollapseAwareRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Predictions (rows,) or (rows, outputs) for X (rows, d), or kernel values (rows, T) where
         kernel="precomputed"."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = np.asarray(validate_data(self, X, reset=False, dtype=np.float64))
         if self.kernel == "linear":
             return X @ self.coef_.T + self.intercept_
         return self._kernel(X, self.X_fit_) @ self.dual_coef_ + self.intercept_
