@@ -1,0 +1,83 @@
+r"""How far a deterministic equivalent may be from the mean at finite size.
+
+The closed forms are limits. What replaces T in them is the number of rows left after a fit has spent its degrees of
+freedom, and relative corrections are of the order of its inverse. We allow, relatively,
+
+$$ \Big( \frac32 + \frac52\, a \Big) \sum_{\text{fits}} \frac{1}{T - \mathrm{df}_2(κ) - 3},
+   \qquad κ - λ = κ\,\mathrm{df}_1(κ)/T,\qquad a = \frac{E_0}{E}\Big(1 - \frac{E_0}{V}\Big), $$
+
+E_0 being the error without label noise and V that of the null model. The first part is for noise, which enters
+through one inverse of a Wishart matrix, E W^{-1} ∝ 1/(T−d−1); the second for signal that was learned up to a small
+ridge, through two, E W^{-2} ∝ 1/((T−d)(T−d−1)(T−d−3)), a correction of 4/(T−d). Σ pools all sources by rows and
+weights. A chain or an accumulation counts once, at its worst: over chains of 1 to 20 fits the deviation does not grow
+with their number. Measured on 60 random pipelines with 24, 48 and 96 directions, and on 224 noise-free chains with
+40: no resolved deviation exceeded the allowance.
+
+Fits whose mean is exact at finite size (least squares on one source, T > d + 1, Gaussian inputs) are allowed nothing.
+κ is found here by bisection of its own.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from modelcollapse.theory.pipelines import ancestry
+from modelcollapse.validation.problems import FitStep, RepeatStep
+
+__all__ = ["finite_size_allowance", "without_noise"]
+
+NOISE, SIGNAL = 1.5, 2.5
+
+
+def finite_size_allowance(problem, learned=1.0):
+    """The relative deviation allowed to a prediction with finite_size=True, inf close to T = d without ridge.
+
+    `learned` is the a of the module's text, in [0, 1]. 0 for least squares throughout, which is exact at finite size.
+    """
+    return (NOISE + SIGNAL * learned) * sum(_share(problem, step) for step in problem.steps)
+
+
+def without_noise(model):
+    """The same pipeline with noise-free labels."""
+    new = {}
+    for node in ancestry(model):
+        values = [0.0 if name == "noise" else value for name, value, _ in node.numbers]
+        new[id(node)] = node._rebuilt(node.spectrum, [new[id(parent)] for parent in node.parents], values)
+    return new[id(model)]
+
+
+def _share(problem, step):
+    if isinstance(step, FitStep) and np.isfinite(step.penalty):
+        inputs = np.array([source.inputs for source in step.sources])
+        rows = np.array([source.rows for source in step.sources], float)
+        weights = np.array([source.weight for source in step.sources])
+        exact = problem.distribution.gaussian and len(rows) == 1
+        return _inverse_left((rows * weights) @ inputs / rows.sum(), rows.sum(), step.penalty, exact)
+    if isinstance(step, RepeatStep) and step.generations and np.isfinite(step.penalty):
+        sizes = range(1, 1 + (step.generations if step.keep else 1))
+        return max(
+            _inverse_left(step.source.inputs, k * step.source.rows, step.penalty, problem.distribution.gaussian)
+            for k in sizes
+        )
+    return 0.0
+
+
+def _inverse_left(eigenvalues, rows, penalty, exact):
+    """1/(T − df_2(κ) − 3), 0 if the fit is least squares with an exact mean."""
+    s = eigenvalues[eigenvalues > 0]
+    if penalty == 0 and rows >= len(s):
+        if exact and rows > len(s) + 1:
+            return 0.0
+        return 1 / (rows - len(s) - 3) if rows > len(s) + 3 else np.inf
+    ridge = penalty / rows
+
+    def gap(log_kappa):
+        kappa = np.exp(log_kappa)
+        return ridge - kappa * (1 - np.sum(s / (s + kappa)) / rows)
+
+    lowest = ridge if ridge > 0 else s.min() * (len(s) - rows) / rows
+    root: Any = brentq(gap, np.log(lowest) - 1e-6, np.log(ridge + s.sum() / rows) + 1e-6)
+    kappa = np.exp(root)
+    left = rows - np.sum((s / (s + kappa)) ** 2) - 3
+    return 1 / left if left > 0 else np.inf

@@ -1,0 +1,85 @@
+r"""The ridge fit itself, on rows that were drawn.
+
+$$ \hat w = \arg\min_w \sum_i \| y_i - R_i w \|^2 + \Lambda \|w\|^2 $$
+
+over blocks of rows (R_i, y_i), each already multiplied by the square root of its weight; Λ = λT. Λ = 0 is the solution
+of least norm. With at least as many rows as directions the normal equations are solved after scaling by their
+diagonal (Jacobi), which makes their condition that of whitened inputs whatever the eigenvalues; with fewer rows the
+Gram matrix is solved, ŵ = Rᵀ(RRᵀ + Λ)^{-1}y. Where the Cholesky pivots say that half of the digits are gone, a
+singular value decomposition is used instead.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import get_lapack_funcs, lstsq
+
+__all__ = ["Block", "ridge_solution"]
+
+_SMALL_PIVOT = 1e-7
+_lauum, _potrf, _potrs = get_lapack_funcs(("lauum", "potrf", "potrs"))
+
+
+class Block(NamedTuple):
+    """Rows (r, d) and labels (r,) or (r, k); `triangular`: the rows are square and lower triangular."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    triangular: bool = False
+
+
+def ridge_solution(blocks, penalty):
+    """ŵ (d,) or (d, k) for blocks of rows and Λ = `penalty` ≥ 0."""
+    dim = blocks[0].rows.shape[1]
+    few = sum(len(block.rows) for block in blocks) < dim
+    solution = _from_gram(blocks, penalty) if few else _from_normal_equations(blocks, penalty)
+    return _from_singular_values(blocks, penalty) if solution is None else solution
+
+
+def _from_normal_equations(blocks, penalty):
+    diagonal = penalty + sum(np.einsum("ij,ij->j", block.rows, block.rows) for block in blocks)
+    empty = diagonal == 0
+    scale = np.sqrt(diagonal + empty)
+    matrix = np.diag(penalty / scale**2 + empty)
+    for block in blocks:
+        matrix += _lower_square(block.rows / scale, block.triangular)
+    moment = np.sum([block.rows.T @ block.labels for block in blocks], axis=0)
+    solution = _solve(matrix, (moment.T / scale).T)
+    return None if solution is None else (solution.T / scale).T
+
+
+def _lower_square(rows, triangular):
+    """RᵀR, at least its lower triangle."""
+    return _lauum(rows.T, lower=0)[0].T if triangular else rows.T @ rows
+
+
+def _from_gram(blocks, penalty):
+    rows, labels = _stacked(blocks)
+    gram = rows @ rows.T
+    gram.flat[:: len(gram) + 1] += penalty
+    scale = np.sqrt(gram.diagonal())
+    if not np.all(scale > 0):
+        return None
+    solution = _solve(gram / scale / scale[:, None], (labels.T / scale).T)
+    return None if solution is None else rows.T @ (solution.T / scale).T
+
+
+def _solve(matrix, right):
+    """Solve with the lower triangle of a matrix of unit diagonal; None if it is too ill-conditioned."""
+    factor, failed = _potrf(matrix.T, lower=0, clean=0)
+    if failed or not np.min(factor.diagonal()) > _SMALL_PIVOT:
+        return None
+    return _potrs(factor, right, lower=0)[0]
+
+
+def _from_singular_values(blocks, penalty):
+    rows, labels = _stacked(blocks)
+    if penalty > 0:
+        rows = np.concatenate([rows, np.sqrt(penalty) * np.eye(rows.shape[1])])
+        labels = np.concatenate([labels, np.zeros((rows.shape[1], *labels.shape[1:]))])
+    solution, *_ = lstsq(rows, labels, lapack_driver="gelsd", check_finite=False)  # type: ignore[misc]
+    return solution
+
+
+def _stacked(blocks):
+    return np.concatenate([block.rows for block in blocks]), np.concatenate([block.labels for block in blocks])

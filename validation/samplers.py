@@ -1,0 +1,223 @@
+"""Which sampler serves which fit. Each is exact in law; none forms more than it needs.
+
+| sampler | serves | cost of a fit |
+|---|---|---|
+| student | one source, no ridge, T ≥ d, Gaussian inputs | d; a chain n + d |
+| bidiagonal | one source, isotropic Gaussian inputs | d |
+| bartlett | anything with Gaussian inputs | d² min(T, d) |
+| direct | anything | d T min(T, d), the T × d design itself |
+
+"auto" takes the first that is exact for the fit at hand: a rule of the problem alone, so that a seed gives the same
+numbers everywhere. Another name asks for that sampler in every fit and is refused where it is not exact.
+
+`conditional=True` replaces a trial's error by its mean over the label noise of the last fit, given the designs and the
+labelling models: the error of the noise-free labels plus Σ_i σ_i² ‖A^{-1}x_i‖² (Rao–Blackwell).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from modelcollapse.validation.bidiagonal import bidiagonal_fit
+from modelcollapse.validation.designs import trapezoid
+from modelcollapse.validation.problems import FitStep, RepeatStep
+from modelcollapse.validation.ridge_solutions import Block, ridge_solution
+from modelcollapse.validation.streams import Streams
+from modelcollapse.validation.student_increments import inverse_sums, student_fits
+
+__all__ = ["SAMPLERS", "Place", "conditional_fit", "fit_step", "repeat_step", "sampler_of", "trial_cost"]
+
+SAMPLERS = ("auto", "student", "bidiagonal", "bartlett", "direct")
+
+
+class Place(NamedTuple):
+    """Where a step draws: streams under a key, the step's number, the trials, and what runs dense fits."""
+
+    streams: Streams
+    key: tuple
+    step: int
+    trials: range
+    backend: str = "numpy"
+
+    def generators(self, generation=0):
+        """The generator of each trial, valid until the next one is asked for."""
+        return (self.streams.at(trial, self.step, generation) for trial in self.trials)
+
+
+def sampler_of(distribution, sources, penalty, wanted="auto", keep=False):
+    """The name of the sampler of a fit; ValueError if `wanted` is not exact for it."""
+    exact = _exact_samplers(distribution, sources, penalty, keep)
+    if wanted == "auto":
+        return exact[0]
+    if wanted not in exact:
+        rows = sum(source.rows for source in sources)
+        raise ValueError(
+            f"sampler = {wanted!r} is not exact for a fit on {len(sources)} source(s) with {rows} rows and ridge "
+            f"{penalty / rows:g}; give 'auto', or one of {', '.join(exact)}"
+        )
+    return wanted
+
+
+def _exact_samplers(distribution, sources, penalty, keep):
+    if not distribution.gaussian:
+        return ["direct"]
+    names = ["bartlett", "direct"]
+    if len(sources) > 1 or keep:
+        return names
+    inputs, rows = sources[0].inputs, sources[0].rows
+    if penalty == 0 and rows >= np.count_nonzero(inputs):
+        return ["student", *names]
+    return ["bidiagonal", *names] if inputs[0] > 0 and np.all(inputs == inputs[0]) else names
+
+
+def fit_step(problem, step, labels, place, wanted):
+    """ŵ (B, d) of a FitStep; `labels` is one (B, d) per source."""
+    if np.isinf(step.penalty):
+        return np.zeros(labels[0].shape)
+    return _fitted(problem.distribution, step.sources, step.penalty, labels, place, wanted)
+
+
+def _fitted(distribution, sources, penalty, labels, place, wanted, generation=0):
+    name = sampler_of(distribution, sources, penalty, wanted)
+    rows, noise, weight, inputs = sources[0][1:]
+    if name == "student":
+        return student_fits(place.generators(generation), labels[0], rows, noise, inputs)
+    if name == "bidiagonal":
+        return bidiagonal_fit(place.generators(generation), labels[0], rows, noise, inputs[0], penalty / weight)
+    if place.backend == "jax":
+        from modelcollapse.validation.devices import dense_fit
+
+        return dense_fit(distribution, sources, penalty, labels, name, place, generation)
+    fitted = np.empty(labels[0].shape)
+    for b, generator in enumerate(place.generators(generation)):
+        blocks = [
+            _block(distribution, source, label[b], generator, name)
+            for source, label in zip(sources, labels, strict=True)
+        ]
+        fitted[b] = ridge_solution(blocks, penalty)
+    return fitted
+
+
+def _block(distribution, source, label, generator, name, noise=1.0):
+    """Rows and noisy labels of a source, times the square root of its weight."""
+    draw = distribution.draw if name == "direct" else trapezoid
+    rows = draw(generator, source.rows, len(source.inputs)) * np.sqrt(source.weight * source.inputs)
+    labels = rows @ label
+    if noise * source.noise:
+        labels += noise * source.noise * np.sqrt(source.weight) * generator.standard_normal(len(rows))
+    return Block(rows, labels, name == "bartlett" and rows.shape[0] == rows.shape[1])
+
+
+def repeat_step(problem, step, start, place, wanted):
+    """ŵ (B, d) after the generations of a RepeatStep, started from `start` (B, d)."""
+    if step.generations == 0:
+        return start
+    if np.isinf(step.penalty):
+        return np.zeros(start.shape)
+    source, law = step.source, problem.distribution
+    name = sampler_of(law, (source,), step.penalty, wanted, step.keep)
+    if name == "student":
+        return student_fits(place.generators(), start, source.rows, source.noise, source.inputs, step.generations)
+    if not step.keep:
+        for generation in range(step.generations):
+            start = _fitted(law, (source,), step.penalty, [start], place, name, generation)
+        return start
+    if place.backend == "jax":
+        from modelcollapse.validation.devices import dense_accumulation
+
+        return dense_accumulation(law, step, start, name, place)
+    fitted = np.empty(start.shape)
+    for b, generator in enumerate(place.generators()):
+        fitted[b] = ridge_solution(_accumulated(law, step, start[b], generator, name), step.penalty)
+    return fitted
+
+
+def _accumulated(distribution, step, label, generator, name, last_noise=1.0):
+    """The blocks of all rounds; every round before the last really fits all rows so far."""
+    blocks = []
+    for left in reversed(range(step.generations)):
+        blocks.append(_block(distribution, step.source, label, generator, name, 1.0 if left else last_noise))
+        if left:
+            label = ridge_solution(blocks, step.penalty)
+    return blocks
+
+
+def conditional_fit(problem, step, models, place, wanted):
+    """The last fit's mean (B, d) over its label noise, and what the noise adds to the test error (B,)."""
+    generation = 0
+    if isinstance(step, RepeatStep) and not step.keep and step.generations > 0:
+        step, models, generation = _last_generation(problem, step, models, place, wanted)
+    if not hasattr(step, "penalty") or getattr(step, "generations", 1) == 0:
+        raise ValueError("conditional = True, but the last model is not a fit; simulate it with conditional=False")
+    labels = [models[parent] for parent in step.parents]
+    batch = len(labels[0])
+    if np.isinf(step.penalty):
+        return np.zeros(labels[0].shape), np.zeros(batch)
+    repeated = isinstance(step, RepeatStep)
+    keep, sources = repeated and step.keep, (step.source,) if repeated else step.sources
+    if _is_student(problem, sources, step, wanted, keep):
+        source = sources[0]
+        mean, varied = np.array(labels[0]), source.inputs > 0
+        mean[:, ~varied] = 0
+        added = source.noise**2 * np.sum(problem.tested[varied] / source.inputs[varied])
+        count = getattr(step, "generations", 1)
+        return mean, added * inverse_sums(place.generators(), source.rows, source.inputs, count, batch)
+    name = "direct" if wanted == "direct" or not problem.distribution.gaussian else "bartlett"
+    mean, added = np.empty(labels[0].shape), np.empty(batch)
+    for b, generator in enumerate(place.generators(generation)):
+        if keep:
+            blocks = _accumulated(problem.distribution, step, labels[0][b], generator, name, 0.0)
+            noisy = [0.0] * (len(blocks) - 1) + [sources[0].noise]
+        else:
+            blocks = [_block(problem.distribution, source, label[b], generator, name, 0.0)
+                      for source, label in zip(sources, labels, strict=True)]
+            noisy = [source.noise * np.sqrt(source.weight) for source in sources]
+        solved = ridge_solution(_with_noise_columns(blocks, noisy), step.penalty)
+        mean[b], added[b] = solved[:, 0], problem.tested @ np.sum(solved[:, 1:] ** 2, 1)
+    return mean, added
+
+
+def _is_student(problem, sources, step, wanted, keep):
+    exact = _exact_samplers(problem.distribution, sources, step.penalty, keep)
+    return exact[0] == "student" and wanted in ("auto", "student")
+
+
+def _last_generation(problem, step, models, place, wanted):
+    """A chain as its last fit on the model before; a least-squares chain stays whole (its noise is one Gaussian)."""
+    if _is_student(problem, (step.source,), step, wanted, False):
+        return step, models, 0
+    before = step._replace(generations=step.generations - 1)
+    last = repeat_step(problem, before, models[step.parents[0]], place, wanted)
+    fit = FitStep(step.parents, (step.source,), step.penalty)
+    return fit, {step.parents[0]: last}, step.generations - 1
+
+
+def _with_noise_columns(blocks, noisy):
+    total, done, widened = sum(len(block.rows) for block in blocks), 0, []
+    for block, noise in zip(blocks, noisy, strict=True):
+        labels = np.zeros((len(block.rows), 1 + total))
+        labels[:, 0] = block.labels
+        np.fill_diagonal(labels[:, 1 + done :], noise)
+        widened.append(block._replace(labels=labels))
+        done += len(block.rows)
+    return widened
+
+
+def trial_cost(problem, wanted="auto"):
+    """Multiplications of one trial, to an order of magnitude."""
+    dim, cost = len(problem.truth), 0.0
+    for step in problem.steps:
+        cost += dim
+        if not hasattr(step, "penalty") or np.isinf(step.penalty):
+            continue
+        repeated = isinstance(step, RepeatStep)
+        sources = (step.source,) if repeated else step.sources
+        keep, count = repeated and step.keep, step.generations if repeated else 1
+        name = sampler_of(problem.distribution, sources, step.penalty, wanted, keep) if count else "student"
+        if name in ("student", "bidiagonal"):
+            cost += 10.0 * (dim + count if name == "student" else dim * count)
+            continue
+        for source in sources:
+            rows = source.rows if name == "direct" else min(source.rows, dim)
+            cost += dim * (rows * min(rows, dim) + 10.0 * rows) * (count * (count + 1) / 2 if keep else count)
+    return cost
