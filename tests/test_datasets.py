@@ -25,7 +25,7 @@ def mnist_folder(request, tmp_path):
         for name, array in (("images-idx3-ubyte", IMAGES), ("labels-idx1-ubyte", LABELS)):
             content = idx(array)
             if request.param == "gzip":
-                (tmp_path / f"{prefix}-{name}.gz").write_bytes(gzip.compress(content))
+                (tmp_path / f"{prefix}-{name}.gz").write_bytes(gzip.compress(content, mtime=0))
             else:
                 (tmp_path / f"{prefix}-{name}").write_bytes(content)
     return tmp_path
@@ -67,7 +67,7 @@ def test_mnist_from_npz(tmp_path):
         (idx(IMAGES) + b"\0", "truncated or damaged"),
         (b"\x00\x01" + idx(IMAGES)[2:], "no IDX file"),
         (idx(LABELS) + bytes(20), "no IDX file"),
-        (gzip.compress(idx(IMAGES))[:-9], "gzip"),
+        (gzip.compress(idx(IMAGES), mtime=0)[:-9], "gzip"),
     ],
 )
 def test_damaged_idx_files_are_named(mnist_folder, content, sentence):
