@@ -1,0 +1,160 @@
+"""Write docs/which_criterion.md from docs/study.csv: `python docs/which_criterion_page.py`. A test compares the two."""
+
+import csv
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("which_criterion.md")
+STUDY = Path(__file__).with_name("study.csv")
+METHODS = ("RidgeCV", "5-fold", "GCV", "schedule", "20 clean rows", "ours", "ours, noise unknown")
+
+TEXT = """# Which criterion when
+
+Choosing a ridge by cross-validation on labels that models wrote rewards fitting those models' errors. This
+page says which criterion to use instead, and where each of them fails. All numbers come from
+
+```bash
+python -m modelcollapse.validation.study --output docs/study.csv --plot docs/images/study.png
+python docs/which_criterion_page.py
+```
+
+## In short
+
+| you know | use |
+|---|---|
+| the labels are real | GCV or `RidgeCV`; `CollapseAwareRidge()` is GCV then |
+| generations, rows, ridge and noise of the generators | `CollapseAwareRidge(generations=…, generator_samples=…, …)` |
+| all of that but the noise, and some real rows | the same without `generator_noise`, and `fit(..., origin=…)` |
+| nothing about the generators, and some real rows | validate on the real rows |
+| the eigenvalues and the signal, not only data | `optimal_ridge(model)`, which is the optimum and estimates nothing |
+| exponents only, and very large T | `optimal_exponent`: right in its slope, silent about constants |
+
+Everywhere a ridge is λ of the *mean* squared error; scikit-learn's alpha is λ times the rows.
+
+## The study
+
+Each criterion picks from the same ridge path, fitted on labels of the last model of a chain of n generations.
+The number is the test error of its pick above that of the best ridge on the path, in percent: the mean over
+trials, and where a line covers several problems the median over these, with the largest in brackets. For real
+data the test error is that on held-out rows with real labels, their noise included, which makes percentages
+smaller.
+
+- *RidgeCV*: scikit-learn's leave-one-out; *5-fold*: cross-validation; *GCV*: generalised cross-validation.
+- *schedule*: λ = T^-ℓ⋆ of the scaling law, given the true exponents (power laws only).
+- *20 clean rows*: the smallest error on 20 real rows that nothing else uses.
+- *ours*: `CollapseAwareRidge`, told the provenance; *ours, noise unknown*: σ0 estimated from the same 20
+  rows.
+
+### Synthetic problems
+
+{synthetic}
+
+### Bundled data sets
+
+{real}
+
+![The same for every problem, with standard errors](images/study.png)
+
+## Where each of them fails
+
+- **GCV, leave-one-out and k-fold** are right for n = 0 and blind to the generators after that: they estimate
+  the error against the labels, precisely, and more rows do not help. After least-squares generators, whose
+  noise nothing shrinks, they choose λ too small, and this is where they fail worst. Generators that shrink
+  the signal can make them choose λ too large; after ridge generators on power laws the damage is mild.
+- **The schedule** has the right exponent and no constant. At a few hundred rows the constant is everything:
+  it is far off in every line, for clean labels too, on the very power laws it was made for.
+- **20 clean rows** cannot be fooled and cannot be precise: where labels are real they cost more than GCV
+  does, and they are the safest choice where collapse is strong and the description of the generators is in
+  doubt.
+- **Ours, least-squares generators**: the correction is exact in expectation for Gaussian features and needs
+  the provenance alone. On the bundled data sets, whose features are neither Gaussian nor many, it takes away
+  most of GCV's excess and leaves the rest: look at the lines "breast cancer, least squares" and "diabetes,
+  least squares", where 20 clean rows do better at n = 20, and estimating σ0 from clean rows beats being told
+  it: the estimate can absorb some of what the formula misses.
+- **Ours, ridge and under-determined generators**: the correction needs the signal of the truth, which is
+  estimated within a family; a signal outside it can leave the choice worse than GCV. Where no member of the
+  family explains the labels the estimator warns, falls back to GCV and says so in `criterion_`.
+- **A wrong provenance** corrects for the wrong thing. Understating the generations leads back towards GCV,
+  overstating them towards too large a ridge. The estimator warns when the described noise alone would exceed
+  the variance of the labels.
+- **Generators at their interpolation threshold** (as many rows as directions) have no finite noise: the
+  estimator falls back to GCV.
+
+Cases in which a version of ours is worse than GCV by more than 2 % of the test error:
+
+{harms}
+
+## When the problem is known
+
+`optimal_ridge` minimises the predicted test error of a pipeline over the ridge of its last fit, and `tune`
+over anything that has a name; neither estimates from data. The prediction is a deterministic equivalent, off
+by about one over the number of directions, and takes features as Gaussian. The error as a function of λ can
+have two minima, on clean data too, so a search from one starting point is not enough; a criterion from data
+has the same two minima and noise on top.
+
+```bash
+modelcollapse ridge --power-law 1.5 0.7 200 --samples 300 --generations 0,5,20 --generator-samples 400 --plot
+ridge.png modelcollapse ridge --data labels.csv --kernel linear --generations 5 --generator-samples 400
+--generator-noise 0.3 ```
+"""
+
+
+def records():
+    """Mean regret in percent by (problem, generator, generations, samples) and method."""
+    found = defaultdict(dict)
+    with STUDY.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = row["problem"], row["generator"], int(row["generations"]), int(row["samples"])
+            found[key][row["method"]] = 100 * float(row["mean"])
+    return found
+
+
+def _synthetic(problem):
+    return problem.startswith(("isotropic", "power law"))
+
+
+def table(found, group):
+    """Rows in the order of the study; `group` names the line of a problem, None for none."""
+    lines = defaultdict(list)
+    for (problem, generator, generations, _), row in found.items():
+        if group(problem):
+            lines[group(problem), generator, generations].append(row)
+    methods = [method for method in METHODS if any(method in row for rows in lines.values() for row in rows)]
+    text = ["| problem | generators | n | " + " | ".join(methods) + " |", "|---|---|" + "---:|" * (1 + len(methods))]
+    for (name, generator, generations), rows in lines.items():
+        cells = [_cell([row[method] for row in rows if method in row]) for method in methods]
+        text.append(f"| {name} | {generator} | {generations} | " + " | ".join(cells) + " |")
+    return "\n".join(text)
+
+
+def _cell(values):
+    if not values:
+        return ""
+    return f"{statistics.median(values):.1f}" + (f" ({max(values):.1f})" if len(values) > 1 else "")
+
+
+def harms(found):
+    """Lines for the cases in which ours loses to GCV by more than two per cent of the test error."""
+    lines = []
+    for (problem, generator, generations, samples), row in found.items():
+        for method in ("ours", "ours, noise unknown"):
+            excess = (100 + row[method]) / (100 + row["GCV"]) - 1
+            if excess > 0.02:
+                where = f"{problem}, {generator}, n = {generations}, T = {samples}"
+                lines.append(f"- {where}: *{method}*, {100 * excess:.1f} %")
+    return "\n".join(lines) or "- none"
+
+
+def page():
+    """The text of the page."""
+    found = records()
+    return TEXT.format(
+        synthetic=table(found, lambda problem: "isotropic and power laws" if _synthetic(problem) else None),
+        real=table(found, lambda problem: None if _synthetic(problem) else problem),
+        harms=harms(found),
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
