@@ -1,0 +1,204 @@
+r"""Contours around the spectrum of S = XᵀX/T, and the effective ridge on them.
+
+For a residual filter r that is analytic around the spectrum of S,
+
+    r(S) = ∮ r(x) (x − S)^{-1} dx/(2πi) ≃ Σ_a W_a r(x_a) (x_a − S)^{-1},
+
+and (x − S)^{-1} = −(S + z)^{-1} at z = −x has the deterministic equivalent −(κ/z)(Σ + κ)^{-1}, κ = κ(z) the effective
+ridge continued to complex z. Nodes come in conjugate pairs; we keep the one with Im x < 0 and take twice real parts.
+
+**Nodes.** All filters but those of few steps decay like e^{−Z} in a variable Z that is 0 at x = 0 and grows
+along the spectrum:
+
+    gradient flow      x = Z/t
+    gradient descent   1 − hx = e^{−Z/k},  and its mirror image 1 − hx = −e^{−Z/k} for the eigenvalues near 2/h
+    iterated ridge     1 + x/λ = e^{Z/m}
+
+so one Hankel contour in Z, the hyperbola −μ(1 − sin(α + iu)) open towards +∞, serves every t, k, m and every
+spectrum with the same few nodes (Weideman and Trefethen 2007; α, μ and spacing were fitted here to r and to the noise
+filter together). A closed contour would need of the order of √(s_max t) nodes instead. For at most FEW steps (rounds)
+the filter is a power of v = 1 − hx (v = λ/(x + λ)) and the contour a circle |v| = e^{RISE/k}, on which the
+trapezoid rule converges geometrically.
+
+**Certificate.** On real x the quadrature is itself a filter, r_N(x) = Σ_a W_a r(x_a)/(x_a − x), and whatever it
+computes is the exact equivalent of a fit with that filter. The expectations at hand integrate r and r ⊗ r against
+measures of bounded variation on the spectrum, hence sup |r_N − r| over the spectrum bounds the error of every one of
+them, whatever Σ is: `quadrature_error` measures it.
+
+**The complex root.** For Im z > 0 exactly one root of κ − z = κ df_1(κ)/T has Im κ > 0 (Silverstein and Bai 1995, for
+1/κ): a root in the upper half plane is the right one. We start from the real root at |z|
+and turn z to its place in a few Newton steps in log κ, as in `ridge_equation`.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.numerics.ridge_equation import solve
+
+__all__ = ["Contour", "complex_ridge", "contour", "hankel", "quadrature_error", "samples_left"]
+
+NODES = 20
+FEW = 12
+RISE = 5.0
+TURNS = 8
+_SHAPES = {20: (0.9258, 2.0106, 0.7027), 32: (1.0665, 2.5205, 0.3948)}  # α, u_max, μ/n
+
+
+class Contour(NamedTuple):
+    """Nodes with Im x < 0, weights dx/(2πi), and r there, each (n,); sums over it are twice real parts."""
+
+    nodes: jax.Array
+    weights: jax.Array
+    residual: jax.Array
+
+
+@functools.lru_cache
+def hankel(nodes=NODES):
+    """Z and dZ/(2πi) of the lower half of the hyperbola, NumPy (n,).
+
+    20 nodes integrate e^{−Z} and e^{−2Z} to 1e-14, 32 nodes e^{−τZ} for all τ in [1/2, 2].
+
+    >>> Z, weights = hankel()
+    >>> bool(abs(2 * (weights * np.exp(-Z) / (Z - 0.7)).sum().real - np.exp(-0.7)) < 1e-13)
+    True
+    """
+    angle, reach, size = _SHAPES[nodes]
+    at = angle - 1j * (np.arange(nodes) + 0.5) * reach / nodes
+    scale = size * nodes
+    return -scale * (1 - np.sin(at)), -scale * np.cos(at) * (reach / nodes) / (2 * np.pi)
+
+
+def contour(kind, parameters):
+    """The contour of a filter of one of the kinds of `theory.filters`; parameters: its numbers, scalars."""
+    dtype = jnp.result_type(*parameters)
+    complex_dtype = jnp.result_type(dtype, jnp.complex64)
+    Z, dZ = (jnp.asarray(x, complex_dtype) for x in hankel())
+    decay = jnp.exp(-Z)
+    if kind == "gradient-flow":
+        (time,) = parameters
+        return Contour(Z / time, dZ / time, decay)
+    if kind == "ridge":
+        return contour("iterated-ridge", (*parameters, jnp.ones((), dtype)))
+    scale, count = parameters
+    many = jnp.maximum(count, FEW + 1)
+    v, half = _circle(count, complex_dtype)
+    if kind == "gradient-descent":
+        circle = Contour((1 - v) / scale, -half * v / scale, v**count)
+        x, W = -jnp.expm1(-Z / many) / scale, jnp.exp(-Z / many) * dZ / (scale * many)
+        sign = 1 - 2 * jnp.mod(count, 2)
+        open_ = Contour(_join(x, 2 / scale - x.conj()), _join(W, -W.conj()), _join(decay, sign * decay.conj()))
+    elif kind == "iterated-ridge":
+        circle = Contour(scale * (1 / v - 1), -half * scale / v, v**count)
+        x, W = scale * jnp.expm1(Z / many), scale * jnp.exp(Z / many) * dZ / many
+        open_ = Contour(_join(x, x), _join(W, 0 * W), _join(decay, decay))
+    else:
+        raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.filters")
+    return jax.tree.map(lambda few, more: jnp.where(count <= FEW, few, more), circle, open_)
+
+
+def _join(left, right):
+    return jnp.concatenate([left, right])
+
+
+def _circle(count, dtype):
+    """2·NODES points of the upper half of |v| = e^{RISE/count} and the weight of each, dv/(2πi v)."""
+    size = 2 * NODES
+    turn = np.exp(1j * np.pi * (np.arange(size) + 0.5) / size)
+    return jnp.exp(RISE / jnp.maximum(count, 1)) * jnp.asarray(turn, dtype), 0.5 / size
+
+
+def quadrature_error(kind, parameters, path):
+    r"""The largest error of r_N on the spectrum, and that of the noise filter (1 − r)²/x relative to its largest value.
+
+    The spectrum is [0, ∞), for gradient descent [0, 2/h], sampled evenly in log Z. Sees a contour with too few
+    nodes and one whose growth costs too many digits.
+
+    >>> parameters = (jnp.float32(3.0),)
+    >>> bool(quadrature_error("gradient-flow", parameters, contour("gradient-flow", parameters)) < 1e-3)
+    True
+    """
+    at, exact, learned = _on_spectrum(kind, parameters)
+    reciprocal = 1 / (path.nodes[:, None] - at)
+    found = 2 * jnp.sum((path.weights * path.residual)[:, None] * reciprocal, 0).real
+    rest = path.residual * (path.residual - 2) / path.nodes
+    noise = 2 * jnp.sum((path.weights * rest)[:, None] * reciprocal, 0).real
+    wanted = jnp.where(at > 0, learned**2 / jnp.where(at > 0, at, 1), 0)
+    peak = jnp.max(wanted)
+    peak = jnp.where(peak > 0, peak, 1 / jnp.min(jnp.abs(path.nodes)))
+    return jnp.maximum(jnp.max(jnp.abs(found - exact)), jnp.max(jnp.abs(noise - wanted)) / peak)
+
+
+def _on_spectrum(kind, parameters):
+    """Points of the spectrum (m,), r there and 1 − r."""
+    if kind == "ridge":
+        return _on_spectrum("iterated-ridge", (*parameters, jnp.ones_like(parameters[0])))
+    Z = jnp.asarray(np.concatenate([[0], np.geomspace(1e-4, 1e4, 97)]), parameters[0].dtype)
+    if kind == "gradient-flow":
+        return Z / parameters[0], jnp.exp(-Z), -jnp.expm1(-Z)
+    scale, count = parameters
+    each = jnp.minimum(Z / jnp.maximum(count, 1), 40)
+    decay, learned = jnp.exp(-each * count), -jnp.expm1(-each * count)
+    if kind == "iterated-ridge":
+        return scale * jnp.expm1(each), decay, learned
+    near, far = -jnp.expm1(-each) / scale, (1 + jnp.exp(-each)) / scale
+    mirrored = (1 - 2 * jnp.mod(count, 2)) * decay
+    return _join(near, far), _join(decay, mirrored), _join(learned, 1 - mirrored)
+
+
+def samples_left(eigenvalues, multiplicity, samples, kappa):
+    """T − df_1 at complex κ (n,), and Σ μ p q = κ ∂(T − df_1)/∂κ; eigenvalues, multiplicity (A,), samples ().
+
+    As in `functionals.samples_left`, without cancellation where T is near the number of directions.
+    """
+    total = eigenvalues + kappa[:, None]
+    reciprocal = 1 / jnp.where(total == 0, 1, total)
+    fitted, lost = eigenvalues * reciprocal, kappa[:, None] * reciprocal
+    large = eigenvalues > jnp.abs(kappa)[:, None]
+    whole = jnp.sum(jnp.where(large, multiplicity, 0), -1)
+    left = (samples - whole) + jnp.sum(multiplicity * jnp.where(large, lost, -fitted), -1)
+    return left, jnp.sum(multiplicity * fitted * lost, -1)
+
+
+def complex_ridge(eigenvalues, multiplicity, samples, z):
+    """κ at complex z, Im z > 0: (kappa (n,), converged (n,) bool); eigenvalues, multiplicity (A,), samples ().
+
+    Derivatives of first and second order are exact: two Newton steps are taken with differentiation on.
+
+    >>> s, one, z = jnp.array([1.0, 0.5]), jnp.ones(2), jnp.array([0.1 + 0.2j, -0.3 + 0.1j])
+    >>> kappa, converged = complex_ridge(s, one, 3.0, z)
+    >>> bool(jnp.all(jnp.abs(kappa - z - kappa * (1 / (1 + kappa) + 0.5 / (0.5 + kappa)) / 3) < 1e-5))
+    True
+    """
+    problem = jax.lax.stop_gradient((eigenvalues, multiplicity, samples, z))
+    start, angle = jnp.abs(problem[3]), jnp.angle(problem[3])
+    real, ok = solve(problem[0][None], problem[1][None], jnp.broadcast_to(problem[2], start.shape), start)
+
+    def newton(problem, u):
+        eigenvalues, multiplicity, samples, z = problem
+        kappa = jnp.exp(u)
+        left, slope = samples_left(eigenvalues, multiplicity, samples, kappa)
+        penalty = samples * z / kappa
+        return (penalty - left) / (slope + penalty), penalty / (slope + penalty)
+
+    def bounded(step):
+        return step / jnp.maximum(1, 2 * jnp.abs(step))
+
+    def turn(k, u):
+        u = u + bounded(1j * angle / TURNS * newton((*problem[:3], start * jnp.exp(1j * angle * k / TURNS)), u)[1])
+        here = (*problem[:3], start * jnp.exp(1j * angle * (k + 1) / TURNS))
+        for _ in range(2):
+            u = u + bounded(newton(here, u)[0])
+        return u
+
+    u = jax.lax.fori_loop(0, TURNS, turn, jnp.log(real).astype(z.dtype))
+    u = jax.lax.fori_loop(0, 4, lambda _, u: u + bounded(newton(problem, u)[0]), u)
+    last = jnp.abs(newton(problem, u)[0])
+    u = jax.lax.stop_gradient(u)
+    for _ in range(2):
+        u = u + newton((eigenvalues, multiplicity, samples, z), u)[0]
+    kappa = jnp.exp(u)
+    return kappa, ok & (last < jnp.finfo(kappa.real.dtype).eps ** 0.5) & (kappa.imag > 0)
