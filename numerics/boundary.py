@@ -5,6 +5,7 @@ untouched: `jax.enable_x64` is a context of this thread, entered around a comple
 """
 
 import math
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -14,36 +15,62 @@ from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.pipelines import Fit, shifted_eigenvalues
 from modelcollapse.theory.plans import leaf_values
 
-__all__ = ["Problem", "evaluate_in_chunks", "problem_of", "shifts_of"]
+__all__ = ["Problem", "evaluate_in_chunks", "padded_atoms", "problem_of", "shifts_of"]
 
 CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
+CACHE_BYTES = 2**20  # of one array, from which on wide chunks no longer pay
 _FEWEST_ATOMS = {1: 1024, 64: 64, 4096: 16}
 COMPRESS_ABOVE = 2048
 
 
-class Problem:
-    """The numbers of a pipeline on one grid: leaves and atoms as float64 arrays, with the grid's shape."""
+_seen = weakref.WeakKeyDictionary()  # spectrum -> its atoms, compressed, and their padded rows by size
 
-    def __init__(self, shape, numbers, atoms, shifts, inputs):
+
+class Problem:
+    """The numbers of a pipeline on one grid: leaves and atoms as float64 arrays, with the grid's shape.
+
+    `rows`: padded one-row pieces by number of atoms, kept from one problem on a spectrum to the next.
+    """
+
+    def __init__(self, shape, numbers, atoms, shifts, inputs, rows=None):
         self.shape, self.numbers, self.atoms, self.shifts, self.inputs = shape, numbers, atoms, shifts, inputs
+        self.rows = {} if rows is None else rows
 
     @property
     def points(self):
         return math.prod(self.shape)
 
+    def padded(self, atoms):
+        """Atoms, shifts and test inputs of a problem on one spectrum, each (1, atoms), zero atoms appended."""
+        if atoms not in self.rows:
+            self.rows[atoms] = jax.tree.map(
+                lambda x: np.pad(np.asarray(x, np.float64).reshape(1, -1), ((0, 0), (0, atoms - x.shape[-1]))),
+                {"shifts": self.shifts, "inputs": self.inputs, "atoms": self.atoms},
+            )
+        return self.rows[atoms]
+
+    @property
+    def one_spectrum(self):
+        """Whether eigenvalues, shifts and test inputs are the same at all points."""
+        return all(x.size == x.shape[-1] for x in (self.inputs, *self.atoms, *self.shifts.values()))
+
 
 def problem_of(reading, spectrum, values, inputs=None):
     """Evaluate the leaves of a pipeline and its spectrum: a Problem. Raises for free symbols and bad numbers."""
     numbers = leaf_values(reading.leaves, values)
-    spectrum = spectrum.subs(values) if spectrum.free else spectrum
+    free = bool(spectrum.free)
+    spectrum = spectrum.subs(values) if free else spectrum
     shifted = any(any(step.shifted) for step in reading.plan.steps)
-    if not shifted and inputs is None and spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE:
-        spectrum = spectrum.compress()
-    eigenvalues, signal, multiplicity = spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity
-    shifts = shifts_of(reading, eigenvalues)
-    tested = eigenvalues if inputs is None else shifted_eigenvalues("inputs", inputs, eigenvalues)
-    widest = np.maximum.reduce(np.broadcast_arrays(eigenvalues, tested, *shifts.values()))
-    arrays = [eigenvalues, signal, multiplicity, widest, tested, *shifts.values()]
+    rows = None
+    if not shifted and inputs is None:
+        atoms, rows = _fewest_atoms(spectrum, remember=not free)
+        tested, shifts = atoms.eigenvalues, {}
+    else:
+        eigenvalues, shifts = spectrum.eigenvalues, shifts_of(reading, spectrum.eigenvalues)
+        tested = eigenvalues if inputs is None else shifted_eigenvalues("inputs", inputs, eigenvalues)
+        widest = np.maximum.reduce(np.broadcast_arrays(eigenvalues, tested, *shifts.values()))
+        atoms = Atoms(eigenvalues, spectrum.signal, spectrum.multiplicity, widest)
+    arrays = [*atoms, tested, *shifts.values()]
     try:
         shape = np.broadcast_shapes(*(np.shape(x) for x in numbers), *(x.shape[:-1] for x in arrays))
     except ValueError:
@@ -52,7 +79,18 @@ def problem_of(reading, spectrum, values, inputs=None):
         raise ValueError(
             f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy arrays"
         ) from None
-    return Problem(shape, numbers, Atoms(eigenvalues, signal, multiplicity, widest), shifts, tested)
+    return Problem(shape, numbers, atoms, shifts, tested, rows)
+
+
+def _fewest_atoms(spectrum, remember=True):
+    """The atoms of a spectrum, compressed where that pays, and a place for their padded rows."""
+    if remember and spectrum in _seen:
+        return _seen[spectrum]
+    few = spectrum.compress() if spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE else spectrum
+    found = Atoms(few.eigenvalues, few.signal, few.multiplicity, few.eigenvalues), {}
+    if remember:
+        _seen[spectrum] = found
+    return found
 
 
 def shifts_of(reading, eigenvalues):
@@ -64,29 +102,34 @@ def shifts_of(reading, eigenvalues):
     }
 
 
-def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None):
+def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None, share=False):
     """`run(numbers, atoms, shifts, inputs)` on padded pieces of a grid; float64 arrays of the grid's shape.
 
-    `run` returns `outputs` arrays (P,); `alive` is the number of (P, A) arrays that it holds at once.
+    `run` returns `outputs` arrays (P,); `alive` is the number of (P, A) arrays that it holds at once. With `share`
+    a number that is the same at all points comes as a single lane, and outputs may have one lane.
     """
     points = problem.points
     atoms_count = problem.atoms.eigenvalues.shape[-1]
     results = [np.empty(points) for _ in range(outputs)]
-    numbers = [_flat(x, problem.shape) for x in problem.numbers]
+    numbers = [
+        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else _flat(x, problem.shape)
+        for x in problem.numbers
+    ]
     arrays = {"shifts": problem.shifts, "inputs": problem.inputs, "atoms": problem.atoms}
+    same = share and problem.one_spectrum
     with jax.enable_x64(True):
         done = 0
         while done < points:
             size = _chunk(points - done, atoms_count, alive)
             here = slice(done, min(done + size, points))
-            padded = max(_FEWEST_ATOMS[size], 4 ** math.ceil(math.log(atoms_count, 4)))
+            padded = padded_atoms(atoms_count, size)
 
             def piece(x, here=here, size=size, padded=padded):
                 return _piece(x, problem.shape, here, size, padded)
 
-            parts = jax.tree.map(piece, arrays)
+            parts = problem.padded(padded) if same else jax.tree.map(piece, arrays)
             out = run(
-                [_lanes(x, here, size) for x in numbers],
+                [x if share and x.size == 1 else _lanes(x, here, size) for x in numbers],
                 parts["atoms"],
                 parts["shifts"],
                 parts["inputs"],
@@ -99,10 +142,16 @@ def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None):
     return [result.reshape(problem.shape) for result in results]
 
 
+def padded_atoms(atoms, points):
+    """The number of atoms, padding included, of kernels on so many points."""
+    base = 4 if points == 1 else 2
+    return max(_FEWEST_ATOMS[points], base ** math.ceil(math.log(atoms, base)))
+
+
 def _chunk(points, atoms, alive):
-    for size in (4096, 64):
-        fits = size * max(atoms, _FEWEST_ATOMS[size]) * 8 * alive <= CHUNK_BYTES
-        if fits and points > (1 if size == 64 else 512):
+    for size, fewest in ((4096, 512), (64, 1)):
+        bytes_ = size * padded_atoms(atoms, size) * 8
+        if points > fewest and bytes_ * alive <= CHUNK_BYTES and bytes_ <= CACHE_BYTES:
             return size
     return 1
 

@@ -1,8 +1,12 @@
 """Walk a plan over numbers: the steps' kernels in order, each moment dropped after its last use.
 
-All arrays have a leading axis of P grid points. Kernels are compiled once per shape, never per pipeline: sources and
+Arrays have a leading axis of lanes: one for each of P grid points, or a single one for what is the same at all of
+them. A step runs on as many lanes as its numbers and label models need, so that the generations of a chain are
+computed once for a whole grid of last fits. Kernels are compiled once per shape, never per pipeline: sources and
 mixture terms are padded to 1, 4, 8, 16, ... here, points and atoms by the caller.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +16,7 @@ from modelcollapse.numerics import sources, steps
 from modelcollapse.numerics.steps import Moments
 from modelcollapse.theory.plans import cleaned
 
-__all__ = ["evaluate", "walk"]
+__all__ = ["evaluate", "label_model", "walk"]
 
 
 @jax.jit
@@ -20,6 +24,18 @@ def _fit_one(atoms, inputs, rows, noise, weights, ridge, exact, model):
     trust = sources.one_source(inputs[0], atoms.multiplicity, rows[0], weights[0], ridge)
     moments, learned = steps.fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, (model,), {})
     return moments, tuple(learned), (trust.converged,)
+
+
+@jax.jit
+def _last_fit(atoms, inputs, tested, rows, noise, weights, ridge, exact, model):
+    """Readouts of a fit on one source and of the same fit on the truth's labels, and `converged`."""
+    trust = sources.one_source(inputs[0], atoms.multiplicity, rows[0], weights[0], ridge)
+    still = jnp.zeros_like(model.ratio)
+    parts = [
+        steps.readout(atoms, tested, steps.fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, (m,), {})[0])
+        for m in (model, Moments(still + 1, still, still))
+    ]
+    return *parts, trust.converged
 
 
 @jax.jit
@@ -57,30 +73,46 @@ def _padded_size(count):
     return next(size for size in (1, 4, 8, *(2**k for k in range(4, 31))) if size >= count)
 
 
-def evaluate(plan, numbers, atoms, shifts, inputs, exact, lengths=None):
+def evaluate(plan, numbers, atoms, shifts, inputs, exact):
     """Bias, variance and clean error of the last model of a plan.
 
     Parameters
     ----------
     plan : Plan
-    numbers : sequence of (P,), the leaves
+    numbers : sequence of (P or 1,), the leaves
     atoms : Atoms
     shifts : dict (step, source) of (P or 1, A): input eigenvalues of shifted sources
     inputs : (P or 1, A), eigenvalues of the test inputs
     exact : bool ()
-    lengths : None, or dict step -> static length of its loop (reverse differentiation needs one)
 
     Returns
     -------
-    (bias, variance), (clean bias, clean variance), each (P,), and the tuple of all steps' `converged` (P,)
+    (bias, variance), (clean bias, clean variance), each (P or 1,), and the tuple of all steps' `converged`
     """
+    last = plan.steps[-1]
+    if last.kind == "fit" and len(last.parents) == 1:
+        model, fine = label_model(plan, numbers, atoms, shifts, exact)
+        values = [numbers[slot] for slot in last.slots]
+        moved = shifts[len(plan.steps) - 1, 0] if last.shifted[0] else atoms.eigenvalues
+        lanes = _most_lanes(*values, model, moved, atoms.eigenvalues)
+        rows, noise, weight, ridge = (_spread(value, lanes) for value in values)
+        parts, clean, converged = _last_fit(
+            atoms, moved[None], inputs, rows[None], noise[None], weight[None], ridge, exact, _spread(model, lanes)
+        )
+        return parts, clean, (*fine, converged)
     clean_plan = cleaned(plan.steps)
-    *parts, fine = walk(plan, numbers, atoms, shifts, inputs, exact, lengths or {})
+    *parts, fine = walk(plan, numbers, atoms, shifts, inputs, exact, {})
     if clean_plan.steps == plan.steps:
         return parts, parts, fine
     clean_shifts = _clean_shifts(plan.steps, clean_plan.steps, shifts)
     *clean, clean_fine = walk(clean_plan, numbers, atoms, clean_shifts, inputs, exact, {})
     return parts, clean, fine + clean_fine
+
+
+def label_model(plan, numbers, atoms, shifts, exact):
+    """Moments (P or 1, A) of the model that labels the last fit, a fit on one source, and all `converged` flags."""
+    moments, fine = _models(plan, plan.steps[:-1], numbers, atoms, shifts, exact, {})
+    return moments[plan.steps[-1].parents[0]], fine
 
 
 def _clean_shifts(steps_, clean_steps, shifts):
@@ -94,8 +126,17 @@ def _clean_shifts(steps_, clean_steps, shifts):
 
 
 def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
-    """Bias and variance (P,) of the last model and the steps' `converged` flags; see `evaluate`."""
-    ones, zeros = _constants(numbers, atoms)
+    """Bias and variance (P or 1,) of the last model and the steps' `converged` flags; see `evaluate`.
+
+    lengths : dict step -> static length of its loop (reverse differentiation needs one).
+    """
+    moments, fine = _models(plan, plan.steps, numbers, atoms, shifts, exact, lengths)
+    bias, variance = _readout(atoms, inputs, moments[len(plan.steps) - 1])
+    return bias, variance, fine
+
+
+def _models(plan, steps_, numbers, atoms, shifts, exact, lengths):
+    """Moments of the models of the first steps that are still needed after them, and the `converged` flags."""
     moments, covariances, fine = {}, {}, ()
     last_use = _last_uses(plan.steps)
 
@@ -104,19 +145,23 @@ def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
             return moments[i].variance
         return covariances.get((i, k) if i > k else (k, i))
 
-    for i, step in enumerate(plan.steps):
-        values = [numbers[slot] for slot in step.slots]
+    for i, step in enumerate(steps_):
         if step.kind == "truth":
-            moments[i] = Moments(ones, zeros, zeros)
+            moments[i] = _truth(1, atoms)
             continue
+        values = [numbers[slot] for slot in step.slots]
+        moved = [shifts[i, g] for g, shifted in enumerate(step.shifted) if shifted]
+        lanes = _most_lanes(*values, *(moments[p] for p in step.parents), *moved, atoms.eigenvalues)
+        values = [_spread(value, lanes) for value in values]
+        models = {p: _spread(moments[p], lanes) for p in step.parents}
         if step.kind == "fit":
-            moments[i], learned, converged = _fit(i, step, values, atoms, shifts, exact, moments, joint, (ones, zeros))
+            moments[i], learned, converged = _fit(i, step, values, atoms, shifts, exact, models, joint)
         elif step.kind == "mixture":
-            moments[i], learned, converged = _mixture(step, values, moments, joint, (ones, zeros))
+            moments[i], learned, converged = _mixture(step, values, atoms, models, joint)
         else:
             options = {} if step.kind.startswith("clean") else {"length": lengths.get(i)}
             moments[i], projection, converged = _repeated[step.kind](
-                atoms, *values, exact, moments[step.parents[0]], **options
+                atoms, *values, exact, models[step.parents[0]], **options
             )
             learned, converged = (projection,), (converged,)
         fine += converged
@@ -126,21 +171,44 @@ def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
                 parents = [None if plan.steps[p].kind == "truth" else joint(p, k) for p in step.parents]
                 if all(value is None for value in parents):
                     continue
-                parents = [zeros if value is None else value for value in parents]
+                across = _most_lanes(learned[0], *(value for value in parents if value is not None))
+                zeros = _truth(across, atoms).variance
+                parents = [zeros if value is None else _spread(value, across) for value in parents]
                 parents += [zeros] * (size - len(parents))
-                covariances[i, k] = _combine(tuple(learned), tuple(parents))
+                covariances[i, k] = _combine(tuple(_spread(x, across) for x in learned), tuple(parents))
         for pair in plan.dropped[i]:
             covariances.pop(pair, None)
         for k in last_use[i]:
             del moments[k]
-    bias, variance = _readout(atoms, inputs, moments[len(plan.steps) - 1])
-    return bias, variance, fine
+    return moments, fine
 
 
-def _constants(numbers, atoms):
-    points = max([atoms.eigenvalues.shape[0], *(len(x) for x in numbers)])
-    ones = np.ones((points, atoms.eigenvalues.shape[-1]), atoms.eigenvalues.dtype)
-    return jnp.asarray(ones), jnp.asarray(0 * ones)
+def _most_lanes(*arrays):
+    return max(x.shape[0] for x in jax.tree.leaves(arrays))
+
+
+def _spread(tree, lanes):
+    """Arrays of one lane or `lanes` repeated to `lanes`."""
+
+    def repeat(x):
+        if x.shape[0] == lanes:
+            return x
+        return (np if isinstance(x, np.ndarray) else jnp).broadcast_to(x, (lanes, *x.shape[1:]))
+
+    return jax.tree.map(repeat, tree)
+
+
+def _truth(lanes, atoms):
+    """Moments of the truth; those of a chunk's size are kept on the device."""
+    constants = _constants if lanes * atoms.eigenvalues.shape[-1] <= 2**18 else _constants.__wrapped__
+    return constants(lanes, atoms.eigenvalues.shape[-1], np.dtype(atoms.eigenvalues.dtype))
+
+
+@functools.lru_cache(maxsize=8)
+def _constants(lanes, atoms, dtype):
+    with jax.ensure_compile_time_eval():
+        ones, still = (jnp.asarray(np.full((lanes, atoms), value, dtype)) for value in (1, 0))
+    return Moments(ones, still, still)
 
 
 def _last_uses(steps_):
@@ -154,16 +222,16 @@ def _last_uses(steps_):
     return uses
 
 
-def _fit(i, step, values, atoms, shifts, exact, moments, joint, constants):
-    ones, zeros = constants
+def _fit(i, step, values, atoms, shifts, exact, models, joint):
     rows, noise, weights = values[:-1:3], values[1:-1:3], values[2:-1:3]
-    ridge, count = values[-1], len(step.parents)
+    ridge, count, lanes = values[-1], len(step.parents), len(values[-1])
     inputs = [shifts[i, g] if shifted else atoms.eigenvalues for g, shifted in enumerate(step.shifted)]
-    models = [moments[p] for p in step.parents]
+    models = [models[p] for p in step.parents]
     if count == 1:
-        return _fit_one(atoms, inputs[0][None], rows[0][None], noise[0][None], weights[0][None], ridge, exact, models[0])
+        only, row, doubt, weight = (x[0][None] for x in (inputs, rows, noise, weights))
+        return _fit_one(atoms, only, row, doubt, weight, ridge, exact, models[0])
     pad = _padded_size(count) - count
-    nothing = jnp.asarray(np.zeros(zeros.shape[0], zeros.dtype))
+    nothing = np.zeros(lanes, atoms.eigenvalues.dtype)
     points = max(x.shape[0] for x in inputs)
     inputs = [jnp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
     return _fit_several(
@@ -174,26 +242,27 @@ def _fit(i, step, values, atoms, shifts, exact, moments, joint, constants):
         tuple(weights + [nothing] * pad),
         ridge,
         exact,
-        tuple(models + [Moments(ones, zeros, zeros)] * pad),
-        _joint_triangle(step.parents, pad, joint, zeros),
+        tuple(models + [_truth(lanes, atoms)] * pad),
+        _joint_triangle(step.parents, pad, joint, lanes, atoms),
     )
 
 
-def _mixture(step, values, moments, joint, constants):
-    ones, zeros = constants
+def _mixture(step, values, atoms, models, joint):
     pad = _padded_size(max(len(values), 2)) - len(values)
-    moments_, weights = _mix(
-        tuple(values + [jnp.asarray(np.zeros(zeros.shape[0], zeros.dtype))] * pad),
-        tuple([moments[p] for p in step.parents] + [Moments(ones, zeros, zeros)] * pad),
-        _joint_triangle(step.parents, pad, joint, zeros),
+    lanes = len(values[0])
+    moments, weights = _mix(
+        tuple(values + [np.zeros(lanes, atoms.eigenvalues.dtype)] * pad),
+        tuple([models[p] for p in step.parents] + [_truth(lanes, atoms)] * pad),
+        _joint_triangle(step.parents, pad, joint, lanes, atoms),
     )
-    return moments_, weights, ()
+    return moments, weights, ()
 
 
-def _joint_triangle(parents, pad, joint, zeros):
+def _joint_triangle(parents, pad, joint, lanes, atoms):
     """Covariances of each pair of label models, row by row, zero for independent ones and for padding."""
     padded = (*parents, *[None] * pad)
+    zeros = _truth(lanes, atoms).variance
     return tuple(
-        zeros if None in (a, b) or (value := joint(a, b)) is None else value
+        zeros if None in (a, b) or (value := joint(a, b)) is None else _spread(value, lanes)
         for g, a in enumerate(padded) for b in padded[:g]
     )

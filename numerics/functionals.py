@@ -11,7 +11,7 @@ directions). Subtracting there loses all digits, so the integer part is taken fi
     T − df_1 = (T − Σ_L μ) + Σ_L μ q − Σ_{not L} μ p
     T − df_2 = (T − Σ_L μ) + Σ_L μ q(1 + p) − Σ_{not L} μ p² .
 
-Σ_L μ is exact for whole multiplicities and no other term is larger than the quantity's own slope in log κ.
+Σ_L μ is exact for whole multiplicities (and by `counted` for quadratures of whole totals) and no other term is larger than the quantity's own slope in log κ.
 Hence both are as accurate as T, μ and κ themselves.
 
 Shapes: `eigenvalues` and `multiplicity` (P, A) or (1, A), the rest (P,). An atom of eigenvalue zero counts
@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["atom_sums", "degrees_of_freedom", "in_range", "samples_left", "shares"]
+__all__ = ["atom_sums", "counted", "degrees_of_freedom", "in_range", "samples_left", "shares"]
 
 
 @jax.custom_jvp
@@ -87,6 +87,17 @@ def _shares_jvp(primals, tangents):
     return (fitted, lost), (change, -change)
 
 
+def counted(total):
+    """A sum of multiplicities, taken as the whole number that it misses by no more than the rounding of the sum.
+
+    The atoms of a quadrature have fractional multiplicities that add up to a whole number of directions; T = d is
+    to be met exactly.
+    """
+    nearest = jnp.round(total)
+    rounding = 256 * jnp.finfo(total.dtype).eps * nearest
+    return total + lax.stop_gradient(jnp.where(jnp.abs(total - nearest) <= rounding, nearest - total, 0))
+
+
 def degrees_of_freedom(eigenvalues, multiplicity, kappa, order):
     r"""df_m(κ) = Σ_j μ_j (s_j/(s_j+κ))^m of order m = 1, 2, … (a Python int); shape (P,).
 
@@ -119,4 +130,5 @@ def samples_left(eigenvalues, multiplicity, samples, kappa):
         multiplicity * jnp.where(large, lost, -fitted),
         multiplicity * jnp.where(large, lost * (1 + fitted), -(fitted**2)),
     )
-    return (samples - whole) + first, (samples - whole) + second
+    spare = samples - counted(whole)
+    return spare + first, spare + second

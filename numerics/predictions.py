@@ -7,11 +7,11 @@ deviation is of order 1/d), with `finite_size=True` exact for least squares.
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics.boundary import evaluate_in_chunks, problem_of
 from modelcollapse.numerics.evaluation import evaluate
+from modelcollapse.numerics.surfaces import surface
 from modelcollapse.theory import domains
 from modelcollapse.theory.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines import Chain, Model, input_eigenvalues, refuse_interpolating_chain
@@ -91,14 +91,18 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
     inputs = input_eigenvalues("inputs", inputs, model.spectrum)
     problem = problem_of(reading, model.spectrum, values, inputs)
     refuse_chains(reading, problem)
-    exact = jnp.asarray(finite_size)
+    exact = np.asarray(finite_size)
 
     def run(numbers, atoms, shifts, tested):
         parts, clean, converged = evaluate(reading.plan, numbers, atoms, shifts, tested, exact)
-        return *parts, *clean, np.all([np.asarray(flags) for flags in converged] or [[True]], 0)
+        fine = np.array(True)
+        for flags in converged:
+            fine = fine & np.asarray(flags)
+        return *parts, *clean, np.atleast_1d(fine)
 
     alive = 12 + max(map(len, reading.plan.pairs)) * 2
-    bias, variance, *clean, converged = evaluate_in_chunks(problem, run, 5, alive)
+    found = surface(reading, problem, exact, run, alive) or evaluate_in_chunks(problem, run, 5, alive, share=True)
+    bias, variance, *clean, converged = found
     return _checked(problem, bias, variance, sum(clean), converged)
 
 

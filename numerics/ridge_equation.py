@@ -38,7 +38,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from modelcollapse.numerics.functionals import atom_sums, in_range, samples_left, shares
+from modelcollapse.numerics.functionals import atom_sums, counted, in_range, samples_left, shares
 
 __all__ = ["ITERATIONS", "Root", "root", "solve"]
 
@@ -96,6 +96,7 @@ def root(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
 
     positive = (eigenvalues > 0) & (multiplicity > 0)
     dimension, trace = atom_sums(jnp.where(positive, multiplicity, 0), multiplicity * eigenvalues)
+    dimension = counted(dimension)
     smallest = jnp.min(jnp.where(positive, eigenvalues, jnp.inf), axis=-1)
     empty = dimension == 0
     mean = jnp.where(empty, 0, trace / jnp.where(empty, 1, dimension))
@@ -117,7 +118,7 @@ def root(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
             both * (fitted - lost),
         )
         penalty = samples * (finite_ridge / kappa)
-        h, curvature = ((samples - whole) + part) - penalty, curvature - penalty
+        h, curvature = ((samples - counted(whole)) + part) - penalty, curvature - penalty
         slope = jnp.maximum(slope + penalty, limits.tiny)
 
         newton = -h / slope

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from modelcollapse.numerics.functionals import samples_left
+from modelcollapse.numerics.functionals import counted, samples_left
 from modelcollapse.numerics.ridge_equation import solve
 
 __all__ = ["Trust", "one_source", "projections", "several_sources", "solve_soft", "times"]
@@ -70,7 +70,7 @@ def several_sources(eigenvalues, multiplicity, rows, weights, ridge):
     start = jnp.where(null, 1, start)
     left, _ = samples_left(pooled, multiplicity, samples, start)
 
-    directions = jnp.sum(jnp.where(pooled > 0, multiplicity, 0), -1)
+    directions = counted(jnp.sum(jnp.where(pooled > 0, multiplicity, 0), -1))
     below = samples < directions
     critical = (samples == directions) & (ridge == 0)
     finite = jnp.where(null, 1, ridge)

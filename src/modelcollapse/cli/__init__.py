@@ -9,12 +9,13 @@ import sys
 from importlib.util import find_spec
 
 import modelcollapse
-from modelcollapse.cli import crosscheck, curve, demo, exponent, formulas
+from modelcollapse.cli import crosscheck, curve, demo, exponent, formulas, ridge
 
 __all__ = ["main"]
 
 COMMANDS = {
     "curve": curve,
+    "ridge": ridge,
     "exponent": exponent,
     "crosscheck": crosscheck,
     "formulas": formulas,
@@ -62,6 +63,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 2 with one line on stderr for what the user can mend."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command not in ("formulas", "exponent"):
+            from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
+
+            keep_compiled_kernels()
         COMMANDS[arguments.command].run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -1,0 +1,167 @@
+"""Two questions about a model that labels data: how much of it is safe, and what it is worth in real rows.
+
+    largest_synthetic_share    of a fixed budget of rows, how many may carry the model's labels
+    real_rows_worth            how many more real rows would do as well as a number of rows that the model
+    labelled
+
+Both compare fits at their optimal ridge (or at one that is given) and find the first point where a condition
+turns true.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelcollapse.numerics.optimise import optimal_ridge
+from modelcollapse.numerics.predictions import predict
+from modelcollapse.theory import domains
+from modelcollapse.theory.leaves import is_expression, leaf
+from modelcollapse.theory.pipelines import Model, fit, truth
+
+__all__ = ["RealRows", "SafeShare", "largest_synthetic_share", "real_rows_worth"]
+
+_LOSS = domains.Domain(low=0, high_open=True, remedy="give the tolerated relative increase of the test error")
+
+
+@dataclass(frozen=True)
+class SafeShare:
+    """The largest safe share, the test error with it and the test error with real rows only."""
+
+    share: float
+    test_error: float
+    real_only: float
+
+
+@dataclass(frozen=True)
+class RealRows:
+    """`extra` real rows do what the synthetic ones do (negative: those do harm); `total` reach `test_error`."""
+
+    extra: float
+    total: float
+    test_error: float
+
+
+def largest_synthetic_share(generator, samples, loss, *, noise, synthetic_noise=None, ridge=None):
+    """The largest share of synthetic rows, all smaller ones being safe too, that costs at most a tolerated loss.
+
+    Parameters
+    ----------
+    generator : Model that labels the synthetic rows
+    samples : number, rows in all, real and synthetic
+    loss : number ≥ 0; a share is safe if the test error is at most 1 + loss times that of real rows only
+    noise, synthetic_noise : numbers, label noise of real and synthetic rows (default: the same)
+    ridge : None for the optimal ridge at every share, or a number
+
+    Returns
+    -------
+    SafeShare
+
+    Examples
+    --------
+    The better the teacher, the more of its labels are safe:
+
+    >>> import modelcollapse as mc
+    >>> from modelcollapse.numerics.answers import largest_synthetic_share
+    >>> w0 = mc.truth(mc.isotropic(50))
+    >>> teachers = [mc.fit(w0.label(rows, noise=0.5)) for rows in (200, 2000)]
+    >>> shares = [largest_synthetic_share(teacher, 500, 0.1, noise=0.5, ridge=0).share for teacher in teachers]
+    >>> bool(0 < shares[0] < shares[1] < 1)
+    True
+    """
+    samples, loss = _number("samples", samples, domains.SAMPLES), _number("loss", loss, _LOSS)
+    error = _errors(generator, noise, synthetic_noise, ridge)
+
+    def errors(share):
+        return error(samples * (1 - share), samples * share)
+
+    real_only = errors(np.zeros(2))[0]
+    limit = (1 + loss) * real_only
+    first = _first(lambda share: ~(errors(share) <= limit * (1 + 1e-12)), np.linspace(0, 1, 65))
+    share = 1.0 if first is None else first[0]
+    return SafeShare(float(share), float(errors(np.full(2, share))[0]), float(real_only))
+
+
+def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, ridge=None):
+    """How many more real rows do as well as `synthetic` rows that a model labelled, beside `real` real rows.
+
+    Parameters
+    ----------
+    generator : Model that labels the synthetic rows
+    real, synthetic : numbers of rows, at least one of them positive
+    noise, synthetic_noise : numbers, label noise of real and synthetic rows (default: the same)
+    ridge : None for the optimal ridge of each fit, or a number
+
+    Returns
+    -------
+    RealRows; total is the smallest number of real rows that reaches the error, inf if none does (a fixed
+    ridge has a floor).
+
+    Examples
+    --------
+    Labels of the truth itself are worth what real rows are:
+
+    >>> import modelcollapse as mc
+    >>> from modelcollapse.numerics.answers import real_rows_worth
+    >>> w0 = mc.truth(mc.isotropic(50))
+    >>> worth = real_rows_worth(w0, 100, 60, noise=0.5)
+    >>> round(worth.extra, 6)
+    60.0
+    """
+    real = _number("real", real, domains.SOURCE_SAMPLES)
+    synthetic = _number("synthetic", synthetic, domains.SOURCE_SAMPLES)
+    if real + synthetic == 0:
+        raise ValueError("real = 0 and synthetic = 0; give rows to compare")
+    error = _errors(generator, noise, synthetic_noise, ridge)
+    reached = error(np.full(2, real), np.full(2, synthetic))[0]
+    target = reached * (1 + 1e-12)
+    rows = (real + synthetic) * np.geomspace(1e-6, 1e9, 241)
+    found = _first(lambda total: error(total, np.zeros_like(total)) <= target, rows)
+    if found is None:
+        total = np.inf
+    else:
+        total = 0.0 if found[1] <= rows[0] else found[1]
+    return RealRows(float(total - real), float(total), float(reached))
+
+
+def _errors(generator, noise, synthetic_noise, ridge):
+    """The test error as a function of the numbers of real and synthetic rows."""
+    if not isinstance(generator, Model):
+        raise TypeError(f"generator is a {type(generator).__name__}; give a model: truth, fit, chain or a mixture")
+    noise = _number("noise", noise, domains.NOISE)
+    if synthetic_noise is None:
+        synthetic_noise = noise
+    synthetic_noise = _number("synthetic_noise", synthetic_noise, domains.NOISE)
+    ridge = None if ridge is None else _number("ridge", ridge, domains.RIDGE)
+    w0 = truth(generator.spectrum)
+
+    def errors(real, synthetic):
+        sources = [w0.label(real, noise), generator.label(synthetic, synthetic_noise)]
+        if not np.any(synthetic):
+            sources = sources[:1]
+        model = fit(*sources, ridge=ridge or 0.0)
+        return optimal_ridge(model).test_error if ridge is None else predict(model).test_error
+
+    return errors
+
+
+def _first(condition, grid):
+    """The place on an increasing grid where a condition first holds: the last point before it and the first of it."""
+    width = 1e-9
+    while True:
+        true = condition(grid)
+        if not np.any(true):
+            return None
+        k = int(np.argmax(true))
+        if k == 0:
+            return grid[0], grid[0]
+        before, here = grid[k - 1], grid[k]
+        if here - before <= width * here:
+            return before, here
+        grid = np.linspace(before, here, 65)
+
+
+def _number(name, value, domain):
+    value = leaf(name, value, domain)
+    if is_expression(value) or np.ndim(value):
+        raise TypeError(f"{name} = {value} is not one number; ask one question at a time")
+    return float(value)

@@ -1,0 +1,196 @@
+r"""The best ridge of the last fit of a pipeline.
+
+For general spectra λ ↦ E_test(λ) can have several minima, on clean data too. As a function of log λ its
+features are those of s/(s+κ), and never narrower than in log κ: with λ = κ(T − df_1)/T,
+
+    d log λ / d log κ = (T − df_2)/(T − df_1) ≥ 1 .
+
+So the sign of dE/d log λ on a grid of four nodes per decade, from a hundredth of the smallest scale of the
+spectrum (or of κ(0, T) where that is larger) to a hundred times the largest, finds every minimum there.
+Beyond, the error is a power series in λ/s or s/κ whose first terms decide: one more node at either end, forty
+decades below and eight above, brackets what is left. The brackets are closed in by a root finder on the exact
+derivative, and the lowest minimum wins against λ = 0 and λ = ∞. Optima beyond the last node are reported as
+∞; the error there is that of the null model to ten digits.
+
+Isotropic clean data have λ⋆ = σ²d/(T‖w0‖²) (Dobriban and Wager, Annals of Statistics 46, 2018).
+"""
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.numerics.boundary import Problem, evaluate_in_chunks
+from modelcollapse.numerics.functionals import samples_left
+from modelcollapse.numerics.predictions import predict
+from modelcollapse.numerics.ridge_equation import solve
+from modelcollapse.numerics.slopes import Slopes
+from modelcollapse.theory.pipelines import Fit, Model
+
+__all__ = ["OptimalRidge", "optimal_ridge"]
+
+NODES_PER_DECADE = 4
+BELOW, ABOVE = 40 * np.log(10), 8 * np.log(10)
+_LIMIT = np.log(1e290)
+_NOISE = 1e-14  # of a slope, relative to the error
+
+
+@dataclass(frozen=True, eq=False)
+class OptimalRidge:
+    """The best ridge of the last fit and the test error there, arrays of the grid's shape (np.float64 without a grid).
+
+    `at_bound` is true where the optimum is no stationary point: ridge 0 (least squares or interpolation) or
+    inf (the null model: the labels teach nothing).
+    """
+
+    ridge: np.ndarray
+    test_error: np.ndarray
+    at_bound: np.ndarray
+
+    def __repr__(self):
+        if np.ndim(self.ridge) == 0:
+            numbers = f"ridge={self.ridge:.6g}, test_error={self.test_error:.6g}"
+            return f"OptimalRidge({numbers}, at_bound={bool(self.at_bound)})"
+        low, high = np.min(self.ridge), np.max(self.ridge)
+        return (
+            f"OptimalRidge({'x'.join(map(str, self.ridge.shape))} grid: ridge={low:.4g}..{high:.4g}, "
+            f"test_error={np.min(self.test_error):.4g}..{np.max(self.test_error):.4g}, "
+            f"{np.sum(self.at_bound)} at a bound)"
+        )
+
+
+def optimal_ridge(model, values=None):
+    """The ridge of the last fit that minimises the test error, over [0, inf], globally.
+
+    Parameters
+    ----------
+    model : Model that ends in `fit`
+        The ridge it was given is ignored. Only the last fit's ridge varies: another number of the pipeline
+        that is equal to it, or is named by the same symbol, stays as it is.
+    values : dict symbol -> number or array, optional
+        Values of the pipeline's free symbols.
+
+    Returns
+    -------
+    OptimalRidge, arrays of the broadcast shape of the pipeline's grids; the test error is the deterministic
+    equivalent.
+
+    Raises
+    ------
+    TypeError if the model is no fit (the ridge of a chain is a number of every generation: name it by a
+    symbol and use `tune`) or a symbol stays free; ValueError for numbers outside their domain.
+
+    Examples
+    --------
+    Labels that other models wrote want more ridge, the more the older they are:
+
+    >>> import numpy as np, modelcollapse as mc
+    >>> from modelcollapse.numerics.optimise import optimal_ridge
+    >>> w0 = mc.truth(mc.isotropic(100))
+    >>> labels = mc.chain(w0, [0, 1, 5, 20], samples=400, noise=0.5)
+    >>> best = optimal_ridge(mc.fit(labels.label(200, noise=0.5)))
+    >>> bool(np.isclose(best.ridge[0], 0.5**2 * 100 / 200)), bool(np.all(np.diff(best.ridge) > 0))
+    (True, True)
+    """
+    if not isinstance(model, Fit):
+        kind = type(model).__name__ if isinstance(model, Model) else f"no model but a {type(model).__name__}"
+        raise TypeError(
+            f"model is {kind} and optimal_ridge needs one that ends in fit(...); to vary the ridge of a "
+            "chain or the penalty of an accumulation, name it by a symbol and use tune"
+        )
+    symbol = _last_ridge()
+    model, free = Fit(model.spectrum, model.sources, symbol), set(model.free)
+    values = {s: v for s, v in (values or {}).items() if s in model.free or s not in free}
+    slopes = Slopes(model, (symbol,), values, {symbol: 1.0})
+    lanes = slopes.lanes
+    nodes = _nodes(*_scales(slopes))
+    asked = np.vstack([np.zeros(lanes), np.exp(nodes), np.full(lanes, np.inf)])
+    error, slope = slopes(np.tile(np.arange(lanes), len(asked)), (asked.ravel(),))
+    error, slope = error.reshape(asked.shape), slope[0].reshape(asked.shape)[1:-1]
+    slope[-1] = np.where(asked[-2] * slope[-1] > _NOISE * error[-1], slope[-1], -1)
+    ridge, least = _interior(slopes, nodes, slope)
+
+    allowed = slope[0] >= 0, slope[-1] < 0
+    for end, bound, open_ in zip((0.0, np.inf), (error[0], error[-1]), allowed, strict=True):
+        better = (open_ | np.isinf(least)) & (bound < least)
+        ridge, least = np.where(better, end, ridge), np.where(better, bound, least)
+    ridge, least = (x.reshape(slopes.shape)[()] for x in (np.where(np.isinf(least), np.inf, ridge), least))
+    if np.isnan(least).any():
+        predict(model, {**values, symbol: ridge})
+    return OptimalRidge(ridge, least, (ridge == 0) | np.isinf(ridge))
+
+
+@functools.cache
+def _last_ridge():
+    import sympy
+
+    return sympy.Dummy("last_ridge", nonnegative=True)
+
+
+def _at(slopes, lanes, log_ridge):
+    """E and dE/d log λ."""
+    ridge = np.exp(log_ridge)
+    error, slope = slopes(lanes, (ridge,))
+    return error, ridge * slope[0]
+
+
+def _interior(slopes, nodes, slope):
+    """The lowest of the stationary minima of each lane: its ridge and error, inf where there is none."""
+    from scipy.optimize.elementwise import find_root
+
+    ridge, least = np.zeros(nodes.shape[1]), np.full(nodes.shape[1], np.inf)
+    interval, lanes = np.nonzero((slope[:-1] < 0) & (slope[1:] >= 0))
+    if not len(lanes):
+        return ridge, least
+    bracket = nodes[interval, lanes], nodes[interval + 1, lanes]
+    found = find_root(
+        lambda u, lane: _at(slopes, lane, u)[1], bracket, args=(lanes,), tolerances={"xatol": 1e-14, "xrtol": 1e-15}
+    ).x
+    error, _ = _at(slopes, lanes, found)
+    order = np.lexsort((error, lanes))[::-1]
+    ridge[lanes[order]], least[lanes[order]] = np.exp(found[order]), error[order]
+    return ridge, least
+
+
+def _nodes(low, high):
+    """Logarithms of ridges, (nodes, lanes)."""
+    count = int(np.ceil(NODES_PER_DECADE * np.max(high - low) / np.log(10))) + 1
+    inner = low + (high - low) * np.linspace(0, 1, max(count, 2))[:, None]
+    return np.clip(np.vstack([low - BELOW, inner, high + ABOVE]), -_LIMIT, _LIMIT)
+
+
+def _scales(slopes):
+    """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
+    last = len(slopes.reading.plan.steps) - 1
+    slots = slopes.reading.plan.steps[-1].slots
+
+    def run(numbers, atoms, shifts, tested):
+        numbers = [numbers[slot] for slot in slots]
+        rows, weights = numbers[:-1:3], numbers[2:-1:3]
+        inputs = [shifts.get((last, g), atoms.eigenvalues) for g in range(len(rows))]
+        return _scale(atoms, inputs, jnp.stack(rows), jnp.stack(weights))
+
+    arrays = slopes.arrays
+    problem = Problem((slopes.lanes,), slopes.numbers, arrays["atoms"], arrays["shifts"], arrays["inputs"])
+    return evaluate_in_chunks(problem, run, 2)
+
+
+@jax.jit
+def _scale(atoms, inputs, rows, weights):
+    """The scales of the pooled covariance Σ_g p_g ω_g Σ_g; unequal weights widen them."""
+    samples, used = rows.sum(0), rows * weights > 0
+    shares = rows * weights / samples
+    pooled = sum(share[:, None] * s for share, s in zip(shares, inputs, strict=True))
+    carries = (pooled > 0) & ((atoms.multiplicity > 0) | (atoms.signal > 0))
+    smallest = jnp.min(jnp.where(carries, pooled, jnp.inf), -1)
+    largest = jnp.max(jnp.where(carries, pooled, 0), -1)
+    empty = largest == 0
+    smallest, largest = jnp.where(empty, 1, smallest), jnp.where(empty, 1, largest)
+    interpolating, _ = solve(pooled, atoms.multiplicity, samples, jnp.zeros_like(samples))
+    kappa = jnp.maximum(1.01 * interpolating, 0.01 * smallest)
+    left, _ = samples_left(pooled, atoms.multiplicity, samples, kappa)
+    uneven = jnp.min(jnp.where(used, weights, jnp.inf), 0) / jnp.max(weights, 0)
+    low = kappa * jnp.clip(left / samples, 1e-6, 1) * uneven
+    return jnp.log(low), jnp.log(100 * largest)
