@@ -8,11 +8,11 @@ from modelcollapse.theory import records
 PAGE = Path(__file__).with_name("formulas.md")
 INTRODUCTION = """# The formulas
 
-Every closed form of the package, generated from `modelcollapse.theory.catalogue` by `python docs/formulas_page.py`. A record
-states where it holds: *exact* at every finite size, in the *proportional limit* (samples and directions grow together; the
-relative deviation at finite size is of the order of one over the number of directions) or as a *scaling* law (exponents).
-`catalogue[NAME].evaluate(...)` gives 30 digits, `.function()` the same in JAX; `modelcollapse formulas NAME --set ...` is the
-shell's way.
+Every closed form of the package, generated from `modelcollapse.theory.catalogue` by `python docs/formulas_page.py`.
+A record states where it holds: *exact* at every finite size, in the *proportional limit* (samples and directions grow
+together; the relative deviation at finite size is of the order of one over the number of directions) or as a *scaling*
+law (exponents). `catalogue[NAME].evaluate(...)` gives 30 digits, `.function()` the same in JAX; `modelcollapse formulas
+NAME --set ...` is the shell's way.
 """
 
 

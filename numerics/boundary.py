@@ -97,8 +97,10 @@ def shifts_of(reading, eigenvalues):
     """Input eigenvalues of the shifted sources: {(step, source): array with atoms last}."""
     return {
         (i, g): shifted_eigenvalues("inputs", source.inputs, eigenvalues)
-        for i, node in enumerate(reading.nodes) if isinstance(node, Fit)
-        for g, source in enumerate(node.sources) if source.inputs is not None
+        for i, node in enumerate(reading.nodes)
+        if isinstance(node, Fit)
+        for g, source in enumerate(node.sources)
+        if source.inputs is not None
     }
 
 

@@ -11,7 +11,8 @@ directions). Subtracting there loses all digits, so the integer part is taken fi
     T − df_1 = (T − Σ_L μ) + Σ_L μ q − Σ_{not L} μ p
     T − df_2 = (T − Σ_L μ) + Σ_L μ q(1 + p) − Σ_{not L} μ p² .
 
-Σ_L μ is exact for whole multiplicities (and by `counted` for quadratures of whole totals) and no other term is larger than the quantity's own slope in log κ.
+Σ_L μ is exact for whole multiplicities (for quadratures whose total is whole, by `counted`) and no other term
+is larger than the quantity's own slope in log κ.
 Hence both are as accurate as T, μ and κ themselves.
 
 Shapes: `eigenvalues` and `multiplicity` (P, A) or (1, A), the rest (P,). An atom of eigenvalue zero counts

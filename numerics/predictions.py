@@ -114,7 +114,9 @@ def check_values(model, values):
             raise TypeError(f"{symbol!r} is not a free symbol of the pipeline; its free symbols are {free}")
         value = leaf(str(symbol), value, domains.Domain())
         if is_expression(value):
-            raise TypeError(f"{symbol} = {value} is an expression; give numbers here and use model.subs for expressions")
+            raise TypeError(
+                f"{symbol} = {value} is an expression; give numbers here and use model.subs for expressions"
+            )
         checked[symbol] = value
     return checked
 
@@ -133,7 +135,9 @@ def refuse_chains(reading, problem):
 
 def _require_model(model):
     if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture")
+        raise TypeError(
+            f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture"
+        )
 
 
 def _checked(problem, bias, variance, clean, converged):

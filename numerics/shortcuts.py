@@ -35,12 +35,18 @@ class FakeData:
     ridge: object = 0.0
 
     def __post_init__(self):
-        for name, domain in (("generations", domains.GENERATIONS), ("samples", domains.SAMPLES),
-                             ("noise", domains.NOISE), ("ridge", domains.RIDGE)):
+        for name, domain in (
+            ("generations", domains.GENERATIONS),
+            ("samples", domains.SAMPLES),
+            ("noise", domains.NOISE),
+            ("ridge", domains.RIDGE),
+        ):
             object.__setattr__(self, name, leaf(name, getattr(self, name), domain))
 
     def __repr__(self):
-        return "FakeData(" + ", ".join(f"{name}={show(getattr(self, name))}" for name in self.__dataclass_fields__) + ")"
+        return (
+            "FakeData(" + ", ".join(f"{name}={show(getattr(self, name))}" for name in self.__dataclass_fields__) + ")"
+        )
 
 
 def test_error(spectrum, samples, ridge, noise, fake=None):
@@ -82,11 +88,15 @@ def delta(spectrum, samples, ridge, fake):
     noise = _number("fake.noise", fake.noise, domains.NOISE)
     directions = np.asarray(_checked_spectrum(spectrum).dim, float)
     if np.any(np.asarray(_number("fake.ridge", fake.ridge, domains.RIDGE)) > 0):
-        raise ValueError(f"fake.ridge = {show(fake.ridge)} > 0: with ridge generators the error is not linear in the "
-                         "generations and has no Δ; give ridge=0, or ask predict for the error itself")
+        raise ValueError(
+            f"fake.ridge = {show(fake.ridge)} > 0: with ridge generators the error is not linear in the "
+            "generations and has no Δ; give ridge=0, or ask predict for the error itself"
+        )
     if np.any(np.asarray(rows) <= directions):
-        raise ValueError(f"fake.samples = {show(fake.samples)} with dim = {directions}: Δ needs least-squares generators on "
-                         "more samples than directions; ask predict for the error itself")
+        raise ValueError(
+            f"fake.samples = {show(fake.samples)} with dim = {directions}: Δ needs least-squares generators on "
+            "more samples than directions; ask predict for the error itself"
+        )
 
     def run(numbers, atoms, shifts, tested):
         return (_delta(atoms, *numbers),)
@@ -102,7 +112,9 @@ def _delta(atoms, samples, ridge, rows, noise):
     positive = jnp.where(s > 0, atoms.multiplicity, 0)
     two = jnp.sum(positive * learned[0] ** 2, -1)
     rest = jnp.sum(positive * null**2, -1)
-    _, left = functionals.samples_left(atoms.eigenvalues, atoms.multiplicity, samples, jnp.where(jnp.isinf(kappa), 1, kappa))
+    _, left = functionals.samples_left(
+        atoms.eigenvalues, atoms.multiplicity, samples, jnp.where(jnp.isinf(kappa), 1, kappa)
+    )
     spare = rows - jnp.sum(positive, -1)
     zero = rest * two == 0
     return noise**2 / spare * (two + jnp.where(zero, 0, rest * two / jnp.where(zero, 1, left)))
@@ -131,7 +143,9 @@ def effective_ridge(spectrum, samples, ridge):
 
     kappa = _evaluated(spectrum, [samples, ridge], run)
     if not all(found):
-        raise RuntimeError("the effective ridge was not found; move the ridge away from zero or samples from the dimension")
+        raise RuntimeError(
+            "the effective ridge was not found; move the ridge away from zero or samples from the dimension"
+        )
     return kappa
 
 
@@ -163,8 +177,10 @@ def _evaluated(spectrum, numbers, run):
     try:
         shape = np.broadcast_shapes(*map(np.shape, numbers), s.shape[:-1])
     except ValueError:
-        raise ValueError(f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers]}; "
-                         "add axes of length 1 as for NumPy arrays") from None
+        raise ValueError(
+            f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers]}; "
+            "add axes of length 1 as for NumPy arrays"
+        ) from None
     problem = Problem(shape, numbers, Atoms(s, spectrum.signal, spectrum.multiplicity, s), {}, s)
     return evaluate_in_chunks(problem, run, 1)[0][()]
 

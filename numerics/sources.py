@@ -96,13 +96,20 @@ def several_sources(eigenvalues, multiplicity, rows, weights, ridge):
         ok & (converged | critical | null),
     )
     # sources alike but for their labels are one source of T rows: take its more accurate values, keep the derivatives
-    alike = jnp.all(~used | (weights == jnp.max(jnp.where(used, weights, 0), 0)), 0) & ~null & jnp.all(
-        jnp.where(used[:, :, None], spread == pooled, True), (0, 2)
+    alike = (
+        jnp.all(~used | (weights == jnp.max(jnp.where(used, weights, 0), 0)), 0)
+        & ~null
+        & jnp.all(jnp.where(used[:, :, None], spread == pooled, True), (0, 2))
     )
     exact = Trust(start, share, trust * left / samples, fixed.converged)
     kappa, shares, scale, converged = jax.tree.map(
-        lambda value, fine: value + jax.lax.stop_gradient(jnp.where(alike, fine - value, 0).astype(value.dtype))
-        if value.dtype != bool else value, fixed, exact,
+        lambda value, fine: (
+            value + jax.lax.stop_gradient(jnp.where(alike, fine - value, 0).astype(value.dtype))
+            if value.dtype != bool
+            else value
+        ),
+        fixed,
+        exact,
     )
     return Trust(jnp.where(null, jnp.inf, kappa), shares, jnp.where(null, 1, scale), converged)
 

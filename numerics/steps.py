@@ -22,7 +22,7 @@ v = ρ/(T − df_2(κ)) and Q = (Σ + κ)^{-1}: the generation map
     a ← p a,   E w² ← p² E w² + v s/(s+κ)²,   p = s/(s+κ),   v = [κ² Σ_j s_j E w_j²/(s_j+κ)² + σ²]/(T − df_2).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,25 +31,35 @@ from modelcollapse.numerics.functionals import samples_left
 from modelcollapse.numerics.ridge_equation import solve
 from modelcollapse.numerics.sources import Trust, projections, solve_soft, times
 
-__all__ = ["Atoms", "Moments", "accumulate", "chain", "clean_accumulate", "clean_chain", "combine", "fit", "mixture",
-           "readout"]
+__all__ = [
+    "Atoms",
+    "Moments",
+    "accumulate",
+    "chain",
+    "clean_accumulate",
+    "clean_chain",
+    "combine",
+    "fit",
+    "mixture",
+    "readout",
+]
 
 
 class Atoms(NamedTuple):
     """A spectrum, arrays (P or 1, A): eigenvalues, signal, multiplicity and the scale of covariances."""
 
-    eigenvalues: jax.Array
-    signal: jax.Array
-    multiplicity: jax.Array
-    scale: jax.Array
+    eigenvalues: Any
+    signal: Any
+    multiplicity: Any
+    scale: Any
 
 
 class Moments(NamedTuple):
     """One predictor, arrays (P, A): mean ratio a, deficit b = 1 − a, scaled variance V."""
 
-    ratio: jax.Array
-    deficit: jax.Array
-    variance: jax.Array
+    ratio: Any
+    deficit: Any
+    variance: Any
 
 
 def ratio(numerator, denominator):
@@ -186,7 +196,9 @@ def chain(atoms, generations, samples, noise, ridge, exact, start, length=None):
     kappa, converged = kappa_and_ok
     infinite = jnp.isinf(kappa)
     finite = jnp.where(infinite, 1, kappa)[:, None]
-    one_learned, one_null = projections(s[None], jnp.broadcast_to(s, (len(samples), s.shape[-1])), jnp.ones_like(kappa)[None], kappa)
+    one_learned, one_null = projections(
+        s[None], jnp.broadcast_to(s, (len(samples), s.shape[-1])), jnp.ones_like(kappa)[None], kappa
+    )
     learned, null = one_learned[0], one_null
     alive = learned > 0
     decay = jnp.where(alive, -jnp.log1p(finite / jnp.where(s > 0, s, 1)), -1)
@@ -195,8 +207,10 @@ def chain(atoms, generations, samples, noise, ridge, exact, start, length=None):
         """p^k and 1 − p^k."""
         k = jnp.broadcast_to(k, kappa.shape)[:, None]
         exponent = k * decay
-        return (jnp.where(alive, jnp.exp(exponent), jnp.where(k > 0, 0, 1)),
-                jnp.where(alive, -jnp.expm1(exponent), jnp.where(k > 0, 1, 0)))
+        return (
+            jnp.where(alive, jnp.exp(exponent), jnp.where(k > 0, 0, 1)),
+            jnp.where(alive, -jnp.expm1(exponent), jnp.where(k > 0, 1, 0)),
+        )
 
     kept, lost = survival(generations)
     _, left = samples_left(s, atoms.multiplicity, samples, finite[:, 0])

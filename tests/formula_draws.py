@@ -19,6 +19,9 @@ EXPONENTS = {
 DECADES = {"eigenvalues": (-3.0, 0.0), "effective_ridge": (-3.0, 1.5), "round_effective_ridge": (-3.0, 0.5)}
 
 
+LEAST_ROOM = 1e-6  # between bounds that depend on other arguments; less is lost in their own rounding
+
+
 class Empty(Exception):
     """The other arguments leave no room for this one."""
 
@@ -65,7 +68,7 @@ def _number(q, uniform, given, relations, known):
     for relation in relations:
         bound = float(evaluated(relation.rhs, known, 30))
         low, high = (max(low, bound), high) if ">" in relation.rel_op else (low, min(high, bound))
-    if not low <= high or (low == high and relations):
+    if not low <= high or (relations and high - low < LEAST_ROOM):
         raise Empty
     if q.domain.whole:
         first, last = given or (low, low + 30)

@@ -328,6 +328,10 @@ def test_interpolation_threshold():
     assert mc.predict(mc.fit(w0.label(60, 0.1), w0.label(40, 0.2))).test_error == np.inf
     assert mc.predict(mc.fit(w0.label(60), w0.label(40))).test_error == 0
     assert mc.predict(mc.fit(mc.chain(w0, 2, 100, 0.1).label(300, 0.1), ridge=0.1)).test_error == np.inf
+    for spectrum in (mc.power_law(1.5, 0.5, dim=1000), mc.power_law(1.2, 0.3, dim=10**6)):
+        target = mc.truth(spectrum)
+        assert mc.predict(mc.fit(target.label(spectrum.dim, 0.1))).test_error == np.inf
+        assert mc.predict(mc.fit(target.label(spectrum.dim))).test_error == 0
     near = [mc.predict(mc.fit(w0.label(T, 0.1))).test_error for T in (100 - 1e-9, 100 + 1e-9)]
     np.testing.assert_allclose(near, 0.01 * 100 / 1e-9, rtol=1e-5)  # T itself is rounded to 1.4e-14
     for T in (100, 100.5, 101):

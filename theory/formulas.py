@@ -52,8 +52,9 @@ class Condition:
     @property
     def quantity(self):
         """The argument on the left."""
-        left: Any = self.relation.lhs
-        return quantity(str(left.base.label if isinstance(left, sympy.Indexed) else left))
+        left = self.relation.lhs
+        base: Any = left.base if isinstance(left, sympy.Indexed) else None
+        return quantity(str(left if base is None else base.label))
 
     def instances(self, known):
         """(name, value, bound) for the argument, or for each entry of it; `known` maps letters to values."""
@@ -213,7 +214,8 @@ class _Printer(MpmathPrinter):
 @functools.lru_cache(maxsize=4096)
 def _lambdified(expression: Any, letters):
     if isinstance(expression, sympy.Eq):
-        expression = expression.lhs - expression.rhs
+        left: Any = expression.lhs
+        expression = left - expression.rhs
     plain = expression.replace(lambda e: hasattr(e, "plain"), lambda e: e.plain())
     arguments = [_argument(letter) for letter in letters]
     return sympy.lambdify(arguments, plain, modules="mpmath", printer=_Printer(PRINTING))

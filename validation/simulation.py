@@ -7,6 +7,7 @@ a seed gives the same numbers whatever the batch size, the number of workers and
 
 import contextlib
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ _PIN_BELOW = 1000
 def simulate(
     model, trials=None, seed=0, *, relative_error=None, max_trials=100_000, values=None, inputs=None,
     distribution="gaussian", df=None, conditional=None, sampler="auto", backend="auto", batch_size=None, first_trial=0,
-    workers=1, client=None, progress=True,
+    workers=1, client=None, progress: Any = True,
 ):
     """The test error of a pipeline, by running it.
 
@@ -96,7 +97,7 @@ def simulate(
 def simulate_each(
     models, trials=None, seed=0, *, relative_error=None, max_trials=100_000, values=None, inputs=None,
     distribution="gaussian", df=None, conditional=None, sampler="auto", backend="auto", batch_size=None, first_trial=0,
-    workers=1, client=None, progress=True,
+    workers=1, client=None, progress: Any = True,
 ):
     """An Estimate for each of several pipelines, all batches of all of them in one queue; see `simulate`."""
     if sampler not in SAMPLERS:
