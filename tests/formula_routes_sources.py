@@ -178,6 +178,14 @@ def _(first_degrees, generator_samples, dimension, noise, generator_noise, gener
     return fit.error([1 + added], [1], [1], noise**2) - validated
 
 
+@route("general_provenance_correction")
+def _(effective_ridge, noise, eigenvalues, signal, label_energy, label_alignment):
+    aligned = [m * t for m, t in zip(label_alignment, signal, strict=True)]
+    fit = Fit(effective_ridge, 3 * len(eigenvalues), eigenvalues)
+    validated = fit.missed(label_energy) + noise**2 * fit.noise_gain() + noise**2
+    return fit.error(label_energy, aligned, signal, noise**2) - validated
+
+
 # ---- random features: coupled first-order equivalents and their derivatives
 
 

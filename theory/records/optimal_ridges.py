@@ -12,10 +12,12 @@ from sympy import Eq
 
 from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.records.collapse_rates import GENERATOR
+from modelcollapse.theory.records.sums import j, s, total
 from modelcollapse.theory.symbols import symbols
 
 kappa, T, T_0, d, n = symbols("effective_ridge", "samples", "generator_samples", "dimension", "generations")
 sigma, sigma_0, rho2, df_1 = symbols("noise", "generator_noise", "signal_energy", "first_degrees")
+theta, c, mu = symbols("signal", "label_energy", "label_alignment")
 SIGNAL = Condition(rho2 > 0, "without a signal the best ridge is infinite: raise signal_energy")
 RESOLVED = Condition(T > d / (1 + kappa), "the ridge is not negative only beyond: raise samples or effective_ridge")
 INVERSE_MEAN = Condition(T_0 > d + 1, "an inverse Wishart matrix has a mean only beyond: raise generator_samples")
@@ -106,5 +108,20 @@ FORMULAS = (
         derivation="GCV estimates E|y - xŵ|² on the synthetic labels. With the covariance n σ_0²/(T_0-d-1) Σ^{-1} of "
         "the generators' errors, E_true = GCV + 2 df_1 n σ_0²/(T_0-d-1) - n σ_0² d/(T_0-d-1) - σ².",
         conditions=(INVERSE_MEAN, Condition(df_1 <= d, "no fit has more degrees of freedom: lower first_degrees")),
+    ),
+    Formula(
+        name="general_provenance_correction",
+        title="What to add to generalised cross-validation on the labels of any model for the error against the truth",
+        left=r"E_{\mathrm{true}} - \mathrm{GCV}",
+        expression=total(
+            s[j] * (c[j] - 2 * mu[j] * theta[j] + theta[j] - 2 * kappa / (s[j] + kappa) * (c[j] - mu[j] * theta[j]))
+        )
+        - sigma**2,
+        arguments=("effective_ridge", "noise", "eigenvalues", "signal", "label_energy", "label_alignment"),
+        regime="proportional limit",
+        source="derived here",
+        derivation="Given the label model w the mean fit is p w, p = s/(s+κ), and ‖ŵ - w0‖² - ‖ŵ - w‖² has the mean "
+        "Σ s [2p (c - μθ) + θ - c]; GCV estimates ‖ŵ - w‖² + σ². Then p = 1 - κ/(s+κ). With c - μ²θ the variance of w "
+        "this is -2κ tr Σ(Σ+κ)^{-1} Var w plus the bias term 2κ Σ s/(s+κ) μ(1-μ)θ and what does not depend on κ.",
     ),
 )
