@@ -272,10 +272,12 @@ def test_fifty_fits_on_a_grid_are_the_fits_at_its_points():
 def test_compiled_kernels_are_kept_only_where_they_can_be(tmp_path, monkeypatch):
     import jax
 
+    before = jax.config.jax_compilation_cache_dir  # None, unless a test of the command line has set it
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
     assert keep_compiled_kernels(tmp_path) is None
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     occupied = tmp_path / "file"
     occupied.write_text("")
     assert keep_compiled_kernels(occupied / "kernels") is None
-    assert jax.config.jax_compilation_cache_dir is None
+    assert jax.config.jax_compilation_cache_dir == before
+    assert before != str(tmp_path)
