@@ -112,7 +112,7 @@ def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None, share=Fals
     """
     points = problem.points
     atoms_count = problem.atoms.eigenvalues.shape[-1]
-    results = [np.empty(points) for _ in range(outputs)]
+    results: list = [None] * outputs
     numbers = [
         np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else _flat(x, problem.shape)
         for x in problem.numbers
@@ -136,12 +136,16 @@ def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None, share=Fals
                 parts["shifts"],
                 parts["inputs"],
             )
-            for result, value in zip(results, out, strict=True):
-                result[here] = np.asarray(value)[: here.stop - here.start]
+            for k, value in enumerate(out):
+                value = np.asarray(value)[: here.stop - here.start]
+                value = value[:, :atoms_count] if value.ndim > 1 else value
+                if results[k] is None:
+                    results[k] = np.empty((points, *value.shape[1:]))
+                results[k][here] = value
             done = here.stop
             if progress is not None:
                 progress(done, points)
-    return [result.reshape(problem.shape) for result in results]
+    return [result.reshape(problem.shape + result.shape[1:]) for result in results]
 
 
 def padded_atoms(atoms, points):

@@ -27,7 +27,7 @@ them, whatever Σ is: `quadrature_error` measures it.
 
 **The complex root.** For Im z > 0 exactly one root of κ − z = κ df_1(κ)/T has Im κ > 0 (Silverstein and Bai 1995, for
 1/κ): a root in the upper half plane is the right one. We start from the real root at |z|
-and turn z to its place in a few Newton steps in log κ, as in `ridge_equation`.
+and turn z to its place, a Newton step in log κ for each small part of the turn, as in `ridge_equation`.
 """
 
 import functools
@@ -39,7 +39,7 @@ import numpy as np
 
 from modelcollapse.numerics.ridge_equation import solve
 
-__all__ = ["Contour", "complex_ridge", "contour", "hankel", "quadrature_error", "samples_left"]
+__all__ = ["FEW", "Contour", "complex_ridge", "contour", "hankel", "quadrature_error", "residuals", "samples_left"]
 
 NODES = 20
 FEW = 12
@@ -72,41 +72,65 @@ def hankel(nodes=NODES):
     return -scale * (1 - np.sin(at)), -scale * np.cos(at) * (reach / nodes) / (2 * np.pi)
 
 
-def contour(kind, parameters):
+def contour(kind, parameters, nodes=NODES):
     """The contour of a filter of one of the kinds of `theory.filters`; parameters: its numbers, scalars."""
     dtype = jnp.result_type(*parameters)
     complex_dtype = jnp.result_type(dtype, jnp.complex64)
-    Z, dZ = (jnp.asarray(x, complex_dtype) for x in hankel())
+    Z, dZ = (jnp.asarray(x, complex_dtype) for x in hankel(nodes))
     decay = jnp.exp(-Z)
     if kind == "gradient-flow":
         (time,) = parameters
         return Contour(Z / time, dZ / time, decay)
     if kind == "ridge":
-        return contour("iterated-ridge", (*parameters, jnp.ones((), dtype)))
+        return contour("iterated-ridge", (*parameters, jnp.ones((), dtype)), nodes)
     scale, count = parameters
     many = jnp.maximum(count, FEW + 1)
-    v, half = _circle(count, complex_dtype)
+    v, half = _circle(count, complex_dtype, nodes)
     if kind == "gradient-descent":
         circle = Contour((1 - v) / scale, -half * v / scale, v**count)
         x, W = -jnp.expm1(-Z / many) / scale, jnp.exp(-Z / many) * dZ / (scale * many)
-        sign = 1 - 2 * jnp.mod(count, 2)
-        open_ = Contour(_join(x, 2 / scale - x.conj()), _join(W, -W.conj()), _join(decay, sign * decay.conj()))
+        open_ = Contour(_join(x, 2 / scale - x.conj()), _join(W, -W.conj()), _mirrored(kind, decay, count))
     elif kind == "iterated-ridge":
         circle = Contour(scale * (1 / v - 1), -half * scale / v, v**count)
         x, W = scale * jnp.expm1(Z / many), scale * jnp.exp(Z / many) * dZ / many
-        open_ = Contour(_join(x, x), _join(W, 0 * W), _join(decay, decay))
+        open_ = Contour(_join(x, x), _join(W, 0 * W), _mirrored(kind, decay, count))
     else:
         raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.filters")
     return jax.tree.map(lambda few, more: jnp.where(count <= FEW, few, more), circle, open_)
 
 
+def residuals(kind, centre, durations, nodes=NODES):
+    """r of other durations (times, steps, rounds) (n,) on the contour of `centre`: (n, nodes of it).
+
+    With 32 nodes one contour serves durations from half to twice its own, and that of FEW all up to FEW.
+
+    >>> counts = jnp.asarray([20.0, 25.0])
+    >>> near = residuals("gradient-descent", 25.0, counts)
+    >>> itself = contour("gradient-descent", (jnp.float32(0.1), jnp.float32(25)))
+    >>> bool(jnp.allclose(near[1], itself.residual, atol=1e-5))
+    True
+    """
+    dtype = jnp.result_type(durations.dtype, jnp.complex64)
+    decay = jnp.exp(-jnp.asarray(hankel(nodes)[0], dtype) * durations[:, None] / centre)
+    if kind == "gradient-flow":
+        return decay
+    v, _ = _circle(centre, dtype, nodes)
+    return jnp.where(centre <= FEW, v ** durations[:, None], _mirrored(kind, decay, durations[:, None]))
+
+
+def _mirrored(kind, decay, count):
+    """r on a contour and on its mirror image at the far end of [0, 2/h], which iterated ridge does not have."""
+    far = (1 - 2 * jnp.mod(count, 2)) * decay.conj() if kind == "gradient-descent" else decay
+    return _join(decay, far)
+
+
 def _join(left, right):
-    return jnp.concatenate([left, right])
+    return jnp.concatenate([left, right], -1)
 
 
-def _circle(count, dtype):
-    """2·NODES points of the upper half of |v| = e^{RISE/count} and the weight of each, dv/(2πi v)."""
-    size = 2 * NODES
+def _circle(count, dtype, nodes):
+    """2·nodes points of the upper half of |v| = e^{RISE/count} and the weight of each, dv/(2πi v)."""
+    size = 2 * nodes
     turn = np.exp(1j * np.pi * (np.arange(size) + 0.5) / size)
     return jnp.exp(RISE / jnp.maximum(count, 1)) * jnp.asarray(turn, dtype), 0.5 / size
 
@@ -182,23 +206,17 @@ def complex_ridge(eigenvalues, multiplicity, samples, z):
         kappa = jnp.exp(u)
         left, slope = samples_left(eigenvalues, multiplicity, samples, kappa)
         penalty = samples * z / kappa
-        return (penalty - left) / (slope + penalty), penalty / (slope + penalty)
+        return (penalty - left) / (slope + penalty)
 
-    def bounded(step):
-        return step / jnp.maximum(1, 2 * jnp.abs(step))
+    def turn(k, carry):
+        u, _ = carry
+        step = newton((*problem[:3], start * jnp.exp(1j * angle * jnp.minimum((k + 1) / (3 * TURNS), 1))), u)
+        return u + step / jnp.maximum(1, 2 * jnp.abs(step)), jnp.abs(step)
 
-    def turn(k, u):
-        u = u + bounded(1j * angle / TURNS * newton((*problem[:3], start * jnp.exp(1j * angle * k / TURNS)), u)[1])
-        here = (*problem[:3], start * jnp.exp(1j * angle * (k + 1) / TURNS))
-        for _ in range(2):
-            u = u + bounded(newton(here, u)[0])
-        return u
-
-    u = jax.lax.fori_loop(0, TURNS, turn, jnp.log(real).astype(z.dtype))
-    u = jax.lax.fori_loop(0, 4, lambda _, u: u + bounded(newton(problem, u)[0]), u)
-    last = jnp.abs(newton(problem, u)[0])
+    u = jnp.log(real).astype(z.dtype)
+    u, last = jax.lax.fori_loop(0, 3 * TURNS + 5, turn, (u, jnp.abs(u)))
     u = jax.lax.stop_gradient(u)
     for _ in range(2):
-        u = u + newton((eigenvalues, multiplicity, samples, z), u)[0]
+        u = u + newton((eigenvalues, multiplicity, samples, z), u)
     kappa = jnp.exp(u)
     return kappa, ok & (last < jnp.finfo(kappa.real.dtype).eps ** 0.5) & (kappa.imag > 0)

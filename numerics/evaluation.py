@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics import sources, steps
+from modelcollapse.numerics import pooling, sources, steps
+from modelcollapse.numerics.filtered_step import filtered_step
+from modelcollapse.numerics.random_features import feature_step
 from modelcollapse.numerics.steps import Moments
 from modelcollapse.theory.plans import cleaned
 
-__all__ = ["evaluate", "label_model", "walk"]
+__all__ = ["evaluate", "label_model", "last_moments", "walk"]
 
 
 @jax.jit
@@ -41,11 +43,31 @@ def _last_fit(atoms, inputs, tested, rows, noise, weights, ridge, exact, model):
 @jax.jit
 def _fit_several(atoms, inputs, rows, noise, weights, ridge, exact, models, joint):
     inputs, rows, noise, weights = (jnp.stack(x) for x in (inputs, rows, noise, weights))
+    used = jnp.where(weights > 0, rows, 0)  # the ridge counts all rows, those of weight zero too
+    rows, ridge = used, ridge * (rows.sum(0) / used.sum(0))
     trust = sources.several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
     moments, learned = steps.fit(
         atoms, inputs, trust, rows, noise, weights, ridge, exact, models, _lower_triangle(joint, len(models))
     )
     return moments, tuple(learned), (trust.converged,)
+
+
+@jax.jit
+def _pool(atoms, inputs, rows, noise, weights, models, joint):
+    rows, noise, weights = (jnp.stack(x) for x in (rows, noise, weights))
+    parts, samples, weight = pooling.shares(rows, weights)
+    label_model, doubt = pooling.pooled(atoms, inputs, parts, noise, models, _lower_triangle(joint, len(models)))
+    return tuple(parts[:, :, None]), samples, weight, label_model, doubt
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _train(kind, atoms, inputs, samples, weight, doubt, own, exact, label_model):
+    """A fit by a filter or over random features; the weight multiplies S, which the fit's own numbers absorb."""
+    first, *rest = own
+    first = first * weight if kind.startswith("gradient") else first / weight
+    if kind == "features":
+        return feature_step(atoms, inputs, samples, *rest, doubt, first, exact, label_model)
+    return filtered_step(kind, atoms, inputs, samples, doubt, (first, *rest), label_model)
 
 
 @jax.jit
@@ -117,10 +139,10 @@ def label_model(plan, numbers, atoms, shifts, exact):
 
 def _clean_shifts(steps_, clean_steps, shifts):
     """Shifts by the slots of their fits, which a cleaned plan keeps."""
-    place = {step.slots: i for i, step in enumerate(steps_) if step.kind == "fit"}
+    place = {step.slots: i for i, step in enumerate(steps_) if step.fitted}
     return {
         (i, g): shifts[place[step.slots], g]
-        for i, step in enumerate(clean_steps) if step.kind == "fit"
+        for i, step in enumerate(clean_steps) if step.fitted
         for g, shifted in enumerate(step.shifted) if shifted
     }
 
@@ -130,9 +152,15 @@ def walk(plan, numbers, atoms, shifts, inputs, exact, lengths):
 
     lengths : dict step -> static length of its loop (reverse differentiation needs one).
     """
-    moments, fine = _models(plan, plan.steps, numbers, atoms, shifts, exact, lengths)
-    bias, variance = _readout(atoms, inputs, moments[len(plan.steps) - 1])
+    moments, fine = last_moments(plan, numbers, atoms, shifts, exact, lengths)
+    bias, variance = _readout(atoms, inputs, moments)
     return bias, variance, fine
+
+
+def last_moments(plan, numbers, atoms, shifts, exact, lengths=None):
+    """Moments (P or 1, A) of the last model and the steps' `converged` flags."""
+    moments, fine = _models(plan, plan.steps, numbers, atoms, shifts, exact, lengths or {})
+    return moments[len(plan.steps) - 1], fine
 
 
 def _models(plan, steps_, numbers, atoms, shifts, exact, lengths):
@@ -154,7 +182,7 @@ def _models(plan, steps_, numbers, atoms, shifts, exact, lengths):
         lanes = _most_lanes(*values, *(moments[p] for p in step.parents), *moved, atoms.eigenvalues)
         values = [_spread(value, lanes) for value in values]
         models = {p: _spread(moments[p], lanes) for p in step.parents}
-        if step.kind == "fit":
+        if step.fitted:
             moments[i], learned, converged = _fit(i, step, values, atoms, shifts, exact, models, joint)
         elif step.kind == "mixture":
             moments[i], learned, converged = _mixture(step, values, atoms, models, joint)
@@ -223,15 +251,29 @@ def _last_uses(steps_):
 
 
 def _fit(i, step, values, atoms, shifts, exact, models, joint):
-    rows, noise, weights = values[:-1:3], values[1:-1:3], values[2:-1:3]
-    ridge, count, lanes = values[-1], len(step.parents), len(values[-1])
+    rows, noise, weights, own = step.sources(values)
+    count, lanes = len(step.parents), len(values[-1])
     inputs = [shifts[i, g] if shifted else atoms.eigenvalues for g, shifted in enumerate(step.shifted)]
     models = [models[p] for p in step.parents]
-    if count == 1:
+    if count == 1 and step.kind == "fit":
         only, row, doubt, weight = (x[0][None] for x in (inputs, rows, noise, weights))
-        return _fit_one(atoms, only, row, doubt, weight, ridge, exact, models[0])
+        return _fit_one(atoms, only, row, doubt, weight, *own, exact, models[0])
     pad = _padded_size(count) - count
     nothing = np.zeros(lanes, atoms.eigenvalues.dtype)
+    if step.kind != "fit":  # all inputs are alike
+        parts, samples, weight, label_model, doubt = _pool(
+            atoms,
+            inputs[0],
+            tuple(rows + [nothing] * pad),
+            tuple(noise + [nothing] * pad),
+            tuple(weights + [nothing] * pad),
+            tuple(models + [_truth(lanes, atoms)] * pad),
+            _joint_triangle(step.parents, pad, joint, lanes, atoms),
+        )
+        moments, learned, converged = _train(
+            step.kind, atoms, inputs[0], samples, weight, doubt, tuple(own), exact, label_model
+        )
+        return moments, tuple(part * learned for part in parts), (converged,)
     points = max(x.shape[0] for x in inputs)
     inputs = [jnp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
     return _fit_several(
@@ -240,7 +282,7 @@ def _fit(i, step, values, atoms, shifts, exact, models, joint):
         tuple(rows + [nothing] * pad),
         tuple(noise + [nothing] * pad),
         tuple(weights + [nothing] * pad),
-        ridge,
+        *own,
         exact,
         tuple(models + [_truth(lanes, atoms)] * pad),
         _joint_triangle(step.parents, pad, joint, lanes, atoms),

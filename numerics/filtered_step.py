@@ -30,7 +30,7 @@ from modelcollapse.numerics.functionals import shares
 from modelcollapse.numerics.ridge_equation import solve
 from modelcollapse.numerics.steps import Moments
 
-__all__ = ["Equivalent", "Filtered", "equivalent", "filtered", "filtered_step"]
+__all__ = ["Equivalent", "Filtered", "equivalent", "filtered", "filtered_step", "tolerance_of"]
 
 TOLERANCE = 1e-9
 
@@ -78,10 +78,11 @@ def equivalent(eigenvalues, multiplicity, samples, nodes):
                       jnp.all(converged) & fine[0])
 
 
-def filtered(here, path, eigenvalues, energy, samples, noise):
+def filtered(here, path, eigenvalues, energy, samples, doubt):
     """What the filter on a contour does to labels with E w_j² = energy (A,), counting multiplicity.
 
-    here: Equivalent; path: Contour; eigenvalues (A,); samples, noise (). The added variance is per direction.
+    here: Equivalent; path: Contour; eigenvalues (A,); samples, noise variance `doubt` (). The added
+    variance is per direction.
     """
     coefficient = path.weights * path.residual * here.ratio
     terms = coefficient[:, None] * here.resolvent
@@ -93,11 +94,11 @@ def filtered(here, path, eigenvalues, energy, samples, noise):
     )
     rest = path.residual * (path.residual - 2) * path.weights / path.nodes
     gained = -2 * (rest @ here.noise).real
-    variance = 2 * eigenvalues * pulled.real + noise**2 / samples * gained
+    variance = 2 * eigenvalues * pulled.real + doubt / samples * gained
     return Filtered(1 - null, null, jnp.maximum(variance, 0))
 
 
-def filtered_step(kind, atoms, inputs, samples, noise, parameters, start):
+def filtered_step(kind, atoms, inputs, samples, doubt, parameters, start):
     """One generation map of a filter, a fit on one source.
 
     Parameters
@@ -106,7 +107,7 @@ def filtered_step(kind, atoms, inputs, samples, noise, parameters, start):
         One of the kinds of `theory.filters`.
     atoms : Atoms
     inputs : (P or 1, A), eigenvalues of the inputs
-    samples, noise : (P,)
+    samples, doubt : (P,), rows and variance of the label noise
     parameters : tuple of (P,), the filter's numbers
     start : Moments (P, A) of the label model
 
@@ -121,20 +122,20 @@ def filtered_step(kind, atoms, inputs, samples, noise, parameters, start):
     rows = [jnp.broadcast_to(x, (points, size)) for x in (inputs, atoms.signal, atoms.multiplicity, atoms.scale)]
 
     def one(lane):
-        (s, signal, multiplicity, scale), samples, noise, parameters, start = lane
+        (s, signal, multiplicity, scale), samples, doubt, parameters, start = lane
         path, fine, idle = _safe_contour(kind, parameters, s, multiplicity, samples)
         here = equivalent(s, multiplicity, samples, path.nodes)
         endless = jnp.any(jnp.isinf(start.variance) & (s > 0))
         known = jnp.where(jnp.isinf(start.variance), 0, start.variance)
         spread = jnp.where(scale > 0, multiplicity / jnp.where(scale > 0, scale, 1), 0) * known
-        out = filtered(here, path, s, start.ratio**2 * signal + spread, samples, noise)
+        out = filtered(here, path, s, start.ratio**2 * signal + spread, samples, doubt)
         learned, null = jnp.where(idle, 0, out.learned), jnp.where(idle, 1, out.null)
         variance = learned**2 * known + jnp.where(idle, 0, scale * out.variance)
         variance = jnp.where(endless & (s > 0) & ~idle, jnp.inf, variance)
         moments = Moments(learned * start.ratio, start.deficit + null * start.ratio, variance)
         return moments, learned, idle | (fine & here.converged)
 
-    return jax.lax.map(one, (tuple(rows), samples, noise, tuple(parameters), start))
+    return jax.lax.map(one, (tuple(rows), samples, doubt, tuple(parameters), start))
 
 
 def _safe_contour(kind, parameters, eigenvalues, multiplicity, samples):
@@ -152,6 +153,11 @@ def _safe_contour(kind, parameters, eigenvalues, multiplicity, samples):
         idle = jnp.zeros((), bool)
     path = contour(kind, parameters)
     count = parameters[-1] if kind == "gradient-descent" else 1
-    tolerance = jnp.maximum(TOLERANCE, limits.eps * 1e5) + 8 * limits.eps * count
-    fine = quadrature_error(kind, jax.lax.stop_gradient(parameters), jax.lax.stop_gradient(path)) < tolerance
-    return path, fine, idle
+    error = quadrature_error(kind, jax.lax.stop_gradient(parameters), jax.lax.stop_gradient(path))
+    return path, error < tolerance_of(eigenvalues, count), idle
+
+
+def tolerance_of(eigenvalues, count):
+    """The largest error of a quadrature in the dtype of the eigenvalues; many steps cost digits."""
+    eps = jnp.finfo(eigenvalues.dtype).eps
+    return jnp.maximum(TOLERANCE, eps * 1e5) + 8 * eps * count

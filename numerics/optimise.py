@@ -100,8 +100,13 @@ def optimal_ridge(model, values=None):
             f"model is {kind} and optimal_ridge needs one that ends in fit(...); to vary the ridge of a "
             "chain or the penalty of an accumulation, name it by a symbol and use tune"
         )
+    if model.filter is not None:
+        raise ValueError(
+            f"filter = {model.filter!r} in the last fit, which has no ridge; give fit(..., ridge=...), or use "
+            "optimal_stopping"
+        )
     symbol = _last_ridge()
-    model, free = Fit(model.spectrum, model.sources, symbol), set(model.free)
+    model, free = Fit(model.spectrum, model.sources, symbol, None, model.features), set(model.free)
     values = {s: v for s, v in (values or {}).items() if s in model.free or s not in free}
     slopes = Slopes(model, (symbol,), values, {symbol: 1.0})
     lanes = slopes.lanes
@@ -164,11 +169,10 @@ def _nodes(low, high):
 def _scales(slopes):
     """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
     last = len(slopes.reading.plan.steps) - 1
-    slots = slopes.reading.plan.steps[-1].slots
+    step = slopes.reading.plan.steps[-1]
 
     def run(numbers, atoms, shifts, tested):
-        numbers = [numbers[slot] for slot in slots]
-        rows, weights = numbers[:-1:3], numbers[2:-1:3]
+        rows, _, weights, _ = step.sources([numbers[slot] for slot in step.slots])
         inputs = [shifts.get((last, g), atoms.eigenvalues) for g in range(len(rows))]
         return _scale(atoms, inputs, jnp.stack(rows), jnp.stack(weights))
 

@@ -5,14 +5,17 @@ deterministic equivalents (exact as samples and dimension grow together; at fini
 deviation is of order 1/d), with `finite_size=True` exact for least squares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from modelcollapse.numerics.boundary import evaluate_in_chunks, problem_of
 from modelcollapse.numerics.evaluation import evaluate
 from modelcollapse.numerics.surfaces import surface
+from modelcollapse.numerics.training_curves import training_curve
 from modelcollapse.theory import domains
+from modelcollapse.theory.filters import refuse_unstable
 from modelcollapse.theory.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines import Chain, Model, input_eigenvalues, refuse_interpolating_chain
 from modelcollapse.theory.plans import plan
@@ -34,10 +37,31 @@ class Prediction:
     variance: np.ndarray
     clean: np.ndarray
     collapse: np.ndarray
+    _question: Any = field(default=None, repr=False)
 
     def to_dict(self):
         """Columns by name: NumPy arrays."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if not name.startswith("_")}
+
+    def by_direction(self):
+        """Bias and variance by eigendirection of the inputs, arrays (*grid, atoms): which parts were lost.
+
+        Raises ValueError for a Prediction that `predict` did not make.
+
+        >>> import modelcollapse as mc
+        >>> w0 = mc.truth(mc.power_law(1.5, 0.5, dim=100))
+        >>> found = mc.predict(mc.fit(mc.chain(w0, 20, 80, 0.0, ridge=1e-3).label(300, 0.1), ridge=1e-3))
+        >>> parts = found.by_direction()
+        >>> bool(np.isclose(parts.bias.sum(), found.bias)), bool(np.isclose(parts.variance.sum(), found.variance))
+        (True, True)
+        >>> bool(np.all(np.diff(parts.bias / parts.signal) > 0))       # tails vanish first
+        True
+        """
+        if self._question is None:
+            raise ValueError("this Prediction was not made by predict and has no directions; call predict(model)")
+        from modelcollapse.numerics.directions import directions
+
+        return directions(*_asked(*self._question))
 
     @property
     def shape(self):
@@ -85,13 +109,8 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
     >>> bool(np.allclose(np.diff(error, 2), 0))
     True
     """
-    _require_model(model)
-    reading = plan(model)
-    values = check_values(model, values)
-    inputs = input_eigenvalues("inputs", inputs, model.spectrum)
-    problem = problem_of(reading, model.spectrum, values, inputs)
-    refuse_chains(reading, problem)
-    exact = np.asarray(finite_size)
+    question = model, values, inputs, finite_size
+    reading, problem, exact = _asked(*question)
 
     def run(numbers, atoms, shifts, tested):
         parts, clean, converged = evaluate(reading.plan, numbers, atoms, shifts, tested, exact)
@@ -101,9 +120,21 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
         return *parts, *clean, np.atleast_1d(fine)
 
     alive = 12 + max(map(len, reading.plan.pairs)) * 2
-    found = surface(reading, problem, exact, run, alive) or evaluate_in_chunks(problem, run, 5, alive, share=True)
+    found = surface(reading, problem, exact, run, alive) or training_curve(reading, problem, exact, run, alive)
+    found = found or evaluate_in_chunks(problem, run, 5, alive, share=True)
     bias, variance, *clean, converged = found
-    return _checked(problem, bias, variance, sum(clean), converged)
+    return _checked(problem, bias, variance, sum(clean), converged, question)
+
+
+def _asked(model, values, inputs, finite_size):
+    """The reading of a model, its checked Problem, and whether finite-size means are asked for."""
+    _require_model(model)
+    reading = plan(model)
+    values = check_values(model, values)
+    inputs = input_eigenvalues("inputs", inputs, model.spectrum)
+    problem = problem_of(reading, model.spectrum, values, inputs)
+    refuse_chains(reading, problem)
+    return reading, problem, np.asarray(finite_size)
 
 
 def check_values(model, values):
@@ -122,15 +153,39 @@ def check_values(model, values):
 
 
 def refuse_chains(reading, problem):
-    """Refuse least-squares generators on infinitely many directions, and fits that have no rows."""
-    for node, step in zip(reading.nodes, reading.plan.steps, strict=True):
+    """Refuse least-squares generators on infinitely many directions, and fits that cannot be computed.
+
+    Those have no rows, pool sources of different weights, or descend the gradient in steps that are too long.
+    """
+    for i, (node, step) in enumerate(zip(reading.nodes, reading.plan.steps, strict=True)):
         numbers = [problem.numbers[slot] for slot in step.slots]
         if isinstance(node, Chain):
             refuse_interpolating_chain(node.spectrum, numbers[3], numbers[0])
-        if step.kind == "fit":
-            used = sum(np.asarray(T) * np.asarray(w) for T, w in zip(numbers[:-1:3], numbers[2:-1:3], strict=True))
+        if step.fitted:
+            rows, _, weights, own = step.sources(numbers)
+            used = sum(np.asarray(T) * np.asarray(w) for T, w in zip(rows, weights, strict=True))
             if not np.all(used > 0):
                 raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
+            if step.kind != "fit":
+                weight = _common_weight(rows, weights)
+            if step.kind == "gradient-descent":
+                inputs = problem.shifts.get((i, 0), problem.atoms.eigenvalues)
+                samples = sum(np.where(np.asarray(w) > 0, T, 0) for T, w in zip(rows, weights, strict=True))
+                refuse_unstable(own[0] * weight * samples / sum(rows), inputs, problem.atoms.multiplicity, samples)
+
+
+def _common_weight(rows, weights):
+    """The weight of all sources that have rows and weight; ValueError if they differ."""
+    weights = np.stack(np.broadcast_arrays(*[np.where(np.asarray(T) > 0, w, 0) for T, w in zip(rows, weights,
+                                                                                             strict=True)]))
+    highest = weights.max(0)
+    unequal = (weights > 0) & (weights != highest)
+    if unequal.any():
+        raise ValueError(
+            f"weight = {float(weights[unequal][0])!r} and weight = {float(highest.max())!r} in one fit by a filter or "
+            "over random features, which pools its sources; give them equal weights, or fit by a ridge"
+        )
+    return highest
 
 
 def _require_model(model):
@@ -140,7 +195,7 @@ def _require_model(model):
         )
 
 
-def _checked(problem, bias, variance, clean, converged):
+def _checked(problem, bias, variance, clean, converged, question):
     if not np.all(converged):
         where = np.argwhere(converged == 0)[0].tolist()
         raise RuntimeError(
@@ -156,4 +211,4 @@ def _checked(problem, bias, variance, clean, converged):
             f"the test error is not a number at grid point {where}: some quantity left the range of double precision; "
             "rescale the eigenvalues, or move the ridge or the noise away from the extremes"
         )
-    return Prediction(*(x[()] for x in (test_error, bias, variance, clean, collapse)))
+    return Prediction(*(x[()] for x in (test_error, bias, variance, clean, collapse)), question)

@@ -65,6 +65,9 @@ class Slopes:
         for (name, value, domain), moves in zip(self.reading.leaves, self.moving, strict=True):
             if moves:
                 domain.check(f"{name} = {value}", evaluate(value, named))
+        if any(step.kind == "gradient-descent" for step in self.reading.plan.steps):
+            values = {symbol: np.asarray(named[symbol]) for symbol in (*self.over, *self.others)}
+            refuse_chains(self.reading, problem_of(self.reading, self.model.spectrum, values))
 
     def _named(self, lanes, point):
         fixed = (value[lanes] for value in self.fixed)

@@ -39,9 +39,12 @@ __all__ = [
     "clean_accumulate",
     "clean_chain",
     "combine",
+    "energy",
+    "energy_by_atom",
     "fit",
     "mixture",
     "readout",
+    "variance_of",
 ]
 
 
@@ -69,13 +72,18 @@ def ratio(numerator, denominator):
     return jnp.where(zero, at_zero, numerator / jnp.where(zero, 1, denominator))
 
 
-def _energy(atoms, inputs, mean, variance):
-    """Σ_j inputs_j (mean_j² θ_j + variance_j), variance in units of `scale`: (P,)."""
+def energy_by_atom(atoms, inputs, mean, variance):
+    """inputs_j (mean_j² θ_j + μ_j variance_j), variance in units of `scale`: (P, A)."""
     relative = jnp.where(inputs > 0, inputs / jnp.where(atoms.scale > 0, atoms.scale, 1), 0)
-    return jnp.sum(inputs * mean**2 * atoms.signal + times(relative * atoms.multiplicity, variance), -1)
+    return inputs * mean**2 * atoms.signal + times(relative * atoms.multiplicity, variance)
 
 
-def _variance(coefficients, models, joint):
+def energy(atoms, inputs, mean, variance):
+    """Σ_j inputs_j (mean_j² θ_j + μ_j variance_j), variance in units of `scale`: (P,)."""
+    return jnp.sum(energy_by_atom(atoms, inputs, mean, variance), -1)
+
+
+def variance_of(coefficients, models, joint):
     """Scaled variance of Σ_h coefficients_h w_h, infinite if one with weight is: (P, A)."""
     squares = [times(c**2, model.variance) for c, model in zip(coefficients, models, strict=True)]
     crossed = [times(2 * coefficients[g] * coefficients[h], value) for (g, h), value in joint.items()]
@@ -116,8 +124,8 @@ def fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, models, joint)
         others = [h for h in range(sources) if h != g]
         mean = sum((learned[h] * (deficits[g] - deficits[h]) for h in others), -null * ratios[g])
         own = -sum((learned[h] for h in others), null)
-        doubt = _variance([own if h == g else learned[h] for h in range(sources)], models, joint)
-        risks.append(_energy(atoms, inputs[g], mean, doubt) + noise[g] ** 2)
+        doubt = variance_of([own if h == g else learned[h] for h in range(sources)], models, joint)
+        risks.append(energy(atoms, inputs[g], mean, doubt) + noise[g] ** 2)
     risk = jnp.stack(risks)
 
     infinite = jnp.isinf(kappa)
@@ -144,7 +152,7 @@ def fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, models, joint)
     kernel = jnp.where(denominator > 0, 1 / jnp.where(denominator > 0, denominator, 1), 0)
     fresh = times(spread * (jnp.sqrt(atoms.scale) * kernel) ** 2, gain[:, :, None]).sum(0)
     moments = Moments(
-        (learned * ratios).sum(0), (learned * deficits).sum(0) + null, _variance(list(learned), models, joint) + fresh
+        (learned * ratios).sum(0), (learned * deficits).sum(0) + null, variance_of(list(learned), models, joint) + fresh
     )
     return moments, learned
 
@@ -161,7 +169,7 @@ def mixture(coefficients, models, joint):
     ratios = sum(c * m.ratio for c, m in zip(weights, models, strict=True))
     missing = 1 - coefficients.sum(0)
     deficits = sum(c * m.deficit for c, m in zip(weights, models, strict=True)) + missing[:, None]
-    return Moments(ratios, deficits, _variance(list(weights), models, joint)), weights
+    return Moments(ratios, deficits, variance_of(list(weights), models, joint)), weights
 
 
 def _one_fit(atoms, samples, noise, ridge, exact, start, kappa):
@@ -225,7 +233,7 @@ def chain(atoms, generations, samples, noise, ridge, exact, start, length=None):
 
     def advance(k, variance):
         mean = null * survival(k)[0] * start.ratio
-        risk = _energy(atoms, s, mean, times(null**2, variance)) + noise**2
+        risk = energy(atoms, s, mean, times(null**2, variance)) + noise**2
         return times(learned**2, variance) + times(shape, ratio(risk, left)[:, None])
 
     iterated = _repeat(jnp.where(least_squares, 0, generations), length, advance, start.variance)
@@ -284,4 +292,4 @@ def accumulate(atoms, rounds, samples, noise, penalty, exact, start, length=None
 def readout(atoms, inputs, moments):
     """Bias and variance of a predictor on test inputs with eigenvalues `inputs` (P or 1, A): two (P,)."""
     still = jnp.zeros_like(moments.variance)
-    return _energy(atoms, inputs, moments.deficit, still), _energy(atoms, inputs, still, moments.variance)
+    return energy(atoms, inputs, moments.deficit, still), energy(atoms, inputs, still, moments.variance)

@@ -9,7 +9,6 @@ import sympy
 import modelcollapse as mc
 from modelcollapse.numerics import steps
 from modelcollapse.numerics.contour import Contour, complex_ridge, contour, hankel, quadrature_error
-from modelcollapse.numerics.early_stopping import optimal_stopping, stopping_curve
 from modelcollapse.numerics.filtered_step import equivalent, filtered, filtered_step
 from modelcollapse.numerics.ridge_equation import solve
 from modelcollapse.theory.filters import (
@@ -66,7 +65,7 @@ def flow(atoms, samples, noise, times, start):
 
 
 def trained(kind, atoms, samples, noise, parameters, start):
-    moments, _, fine = stepped(kind, atoms, atoms.eigenvalues, samples, noise, parameters, start)
+    moments, _, fine = stepped(kind, atoms, atoms.eigenvalues, samples, noise**2, parameters, start)
     assert fine.all()
     return moments
 
@@ -137,10 +136,10 @@ def test_a_poor_contour_is_seen(float64):
 
 def test_too_few_nodes_are_flagged(float64, monkeypatch):
     shape = hankel(20)
-    monkeypatch.setattr("modelcollapse.numerics.contour.hankel", lambda: tuple(x[:12] for x in shape))
+    monkeypatch.setattr("modelcollapse.numerics.contour.hankel", lambda nodes: tuple(x[:12] for x in shape))
     atoms = atoms_of(SPECTRA["isotropic"])
     start = truth_moments(atoms, 1)
-    *_, fine = filtered_step("gradient-flow", atoms, atoms.eigenvalues, *lanes(60, 0.1), (jnp.ones(1),), start)
+    *_, fine = filtered_step("gradient-flow", atoms, atoms.eigenvalues, *lanes(60, 0.1**2), (jnp.ones(1),), start)
     assert not fine.any()
 
 
@@ -196,7 +195,7 @@ def ellipse(nodes, left, right):
 
 @jax.jit
 def around(s, mu, energy, samples, path):
-    return filtered(equivalent(s, mu, samples, path.nodes), path, s, energy, samples, 0.3)
+    return filtered(equivalent(s, mu, samples, path.nodes), path, s, energy, samples, 0.3**2)
 
 
 @pytest.mark.parametrize("rule", [GradientFlow(4.0), Ridge(0.3), GradientDescent(0.35, 9), IteratedRidge(0.3, 3)])
@@ -321,8 +320,8 @@ def test_derivatives_by_the_numbers_of_the_fit(float64):
     def error(numbers):
         samples, noise, step, time = (jnp.reshape(x, 1) for x in numbers)
         s, descent = atoms.eigenvalues, (step, jnp.full(1, 25.0))
-        one = filtered_step("gradient-flow", atoms, s, samples, noise, (time,), truth_moments(atoms, 1))[0]
-        two = filtered_step("gradient-descent", atoms, s, samples, noise, descent, one)[0]
+        one = filtered_step("gradient-flow", atoms, s, samples, noise**2, (time,), truth_moments(atoms, 1))[0]
+        two = filtered_step("gradient-descent", atoms, s, samples, noise**2, descent, one)[0]
         return sum(steps.readout(atoms, s, two))[0]
 
     at = jnp.asarray([40.0, 0.3, 0.2, 6.0])
@@ -401,9 +400,9 @@ def test_real_training_on_labels_of_chains(name, rows, generations, float64):
 
 
 def test_a_curve_is_its_points():
-    spectrum, fake = SPECTRA["power law"], mc.FakeData(3, 60, 0.2, ridge=0.01)
-    times = np.geomspace(1e-3, 1e7, 41)
-    curve = stopping_curve(spectrum, [[50], [400]], 0.3, times, fake)
+    spectrum, times = SPECTRA["power law"], np.geomspace(1e-3, 1e7, 41)
+    source = mc.chain(mc.truth(spectrum), 3, 60, 0.2, ridge=0.01).label([[50], [400]], 0.3)
+    curve = mc.predict(mc.fit(source, filter=GradientFlow(times)))
     assert curve.shape == (2, 41)
     with jax.enable_x64(True):
         atoms = atoms_of(spectrum)
@@ -423,9 +422,10 @@ def test_one_contour_serves_all_times_of_a_block(float64):
 
 
 def test_labels_without_bound_give_errors_without_bound(float64):
-    spectrum = SPECTRA["isotropic"]
-    curve = stopping_curve(spectrum, 150, 0.1, [0.0, 1.0], mc.FakeData(1, 100, 0.1))
-    assert curve.test_error.tolist() == [1.0, np.inf]
+    spectrum, times = SPECTRA["isotropic"], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    labels = mc.chain(mc.truth(spectrum), 1, 100, 0.1)
+    curve = mc.predict(mc.fit(labels.label(150, 0.1), filter=GradientFlow(times)))
+    assert curve.test_error.tolist() == [1.0, *[np.inf] * 6]
     atoms = atoms_of(spectrum)
     labels = ridge_step(atoms, *lanes(100, 0.1, 0.0), truth_moments(atoms, 1))
     bias, variance = parts(atoms, flow(atoms, *lanes(150, 0.1), jnp.ones(1), labels))
@@ -434,35 +434,35 @@ def test_labels_without_bound_give_errors_without_bound(float64):
 
 
 def test_the_curve_falls_turns_and_rises_and_turns_earlier_on_synthetic_labels():
-    spectrum, times = SPECTRA["power law"], np.geomspace(1, 1e4, 200)
-    turns = []
-    for n in (0, 1, 5):
-        error = stopping_curve(spectrum, 400, 0.1, times, mc.FakeData(n, 600, 0.1)).test_error
+    times, turns, generations = np.geomspace(1, 1e4, 200), [], (0, 1, 5)
+    w0 = mc.truth(SPECTRA["power law"])
+    models = [mc.chain(w0, n, 600, 0.1) for n in generations]
+    for model in models:
+        error = mc.predict(mc.fit(model.label(400, 0.1), filter=GradientFlow(times))).test_error
         turn = int(np.argmin(error))
         assert np.all(np.diff(error[: turn + 1]) < 0)
         assert np.all(np.diff(error[turn:]) > 0)
         turns.append(times[turn])
     assert turns[0] > turns[1] > turns[2]
-    best = optimal_stopping(spectrum, 400, 0.1, mc.FakeData(5, 600, 0.1))
-    assert not best.at_bound
-    assert abs(best.time / turns[2] - 1) < 0.05
-    near = stopping_curve(spectrum, 400, 0.1, best.time * np.array([0.98, 1.02]), mc.FakeData(5, 600, 0.1)).test_error
-    assert np.all(near > best.test_error)
+    best = mc.optimal_stopping(mc.fit(mc.chain(w0, generations, 600, 0.1).label(400, 0.1)))
+    assert not best.at_bound.any()
+    assert np.all(best.ratio < 1)                          # on this power law stopping beats the best ridge
+    assert np.allclose(best.time, turns, rtol=0.05)
+    near = best.time * np.array([[0.98], [1.02]])
+    assert np.all(mc.predict(mc.fit(mc.chain(w0, generations, 600, 0.1).label(400, 0.1),
+                                    filter=GradientFlow(near))).test_error > best.test_error)
 
 
 def test_without_noise_training_never_ends():
-    best = optimal_stopping(SPECTRA["isotropic"], 60, 0.0)
+    best = mc.optimal_stopping(mc.fit(mc.truth(SPECTRA["isotropic"]).label(60)))
     assert best.at_bound
+    assert best.time == np.inf
     assert best.ratio == pytest.approx(1, abs=1e-6)
     assert best.test_error == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize(("arguments", "error", "message"), [
-    ((100, 0.1, [1, -1]), ValueError, r"times\[1\] = -1.0 is outside"),
-    ((100, -0.1, 1), ValueError, "noise = -0.1 is outside"),
-    (([100, 200], 0.1, [1, 2, 3]), ValueError, "do not broadcast"),
-    ((100, 0.1, 1, 3), TypeError, "fake is a int; give FakeData"),
-])
-def test_bad_arguments_of_curves(arguments, error, message):
-    with pytest.raises(error, match=message):
-        stopping_curve(SPECTRA["isotropic"], *arguments)
+def test_labels_of_noise_alone_are_not_worth_training_on():
+    w0 = mc.truth(SPECTRA["isotropic"])
+    best = mc.optimal_stopping(mc.fit((0 * w0).label(60, noise=1.0)))
+    assert best.at_bound
+    assert (best.time, best.test_error, best.ratio) == (0, pytest.approx(1), pytest.approx(1))

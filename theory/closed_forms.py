@@ -155,7 +155,7 @@ def _read(model, finite_size):
         if step.kind == "truth":
             mean[i] = sympy.Integer(1)
             continue
-        weights, mean[i], variance = _STEPS[step.kind](setting, node, values, step.parents, mean, joint)
+        weights, mean[i], variance = _STEPS.get(step.kind, _refused)(setting, node, values, step.parents, mean, joint)
         for k in reading.plan.pairs[i]:
             covariance[i, k] = _tidy(
                 variance if k == i else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
@@ -331,6 +331,11 @@ def _accumulate(setting, node, values, parents, mean, joint):
             del setting.ridges[symbol]
         rest = sympy.Sum(sympy.factor(term).subs(own), (k, 2, rounds))
     return [p], _tidy(p * mean[start]), first + rest
+
+
+def _refused(setting, node, values, parents, mean, joint):
+    trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
+    raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
 
 
 _STEPS = {"fit": _fit, "mixture": _mixture, "chain": _chain, "accumulate": _accumulate}

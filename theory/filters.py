@@ -70,7 +70,21 @@ class Filter:
                 raise TypeError(f"{name} = {value} has free symbols; give numbers")
         return np.asarray(self._residual(np.asarray(x), [evaluate(value, {}) for _, value, _ in self.numbers]))[()]
 
+    @property
+    def strength(self):
+        """The ridge λ that learns a small eigenvalue x equally much, r(x) ≃ 1 − x/λ; inf for no training.
+
+        >>> GradientFlow(time=4.0).strength, GradientDescent(step=0.5, steps=8).strength, IteratedRidge(1.0, 4).strength
+        (np.float64(0.25), np.float64(0.25), np.float64(0.25))
+        """
+        learned = np.asarray(self._speed(*(evaluate(value, {}) for _, value, _ in self.numbers)), float)
+        return np.divide(1, learned, out=np.full(learned.shape, np.inf), where=learned > 0)[()]
+
     def _residual(self, x, numbers):
+        raise NotImplementedError
+
+    def _speed(self, *numbers):
+        """−r'(0)."""
         raise NotImplementedError
 
     def __eq__(self, other):
@@ -105,6 +119,9 @@ class GradientFlow(Filter):
         (time,) = numbers
         return np.exp(-time * x)
 
+    def _speed(self, time):
+        return time
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GradientDescent(Filter):
@@ -119,6 +136,9 @@ class GradientDescent(Filter):
     def _residual(self, x, numbers):
         step, steps = numbers
         return (1 - step * x) ** steps
+
+    def _speed(self, step, steps):
+        return step * steps
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -139,6 +159,9 @@ class IteratedRidge(Filter):
         ridge, rounds = numbers
         return (ridge / (x + ridge)) ** rounds
 
+    def _speed(self, ridge, rounds):
+        return rounds / ridge
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ridge(Filter):
@@ -152,6 +175,9 @@ class Ridge(Filter):
     def _residual(self, x, numbers):
         (ridge,) = numbers
         return ridge / (x + ridge)
+
+    def _speed(self, ridge):
+        return 1 / ridge
 
 
 def largest_eigenvalue(eigenvalues, multiplicity, samples):

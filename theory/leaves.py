@@ -105,7 +105,7 @@ def key(value):
     """A hashable key: equal exactly for leaves of equal content."""
     if isinstance(value, np.ndarray):
         return (value.shape, value.tobytes())
-    return value
+    return float(value) if is_expression(value) and value.is_number else value
 
 
 def show(value):

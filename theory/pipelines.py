@@ -8,7 +8,9 @@ A pipeline is plain data. `truth(spectrum)` is the target x·w0; a model *labels
     >>> teacher = fit(w0.label(400, noise=0.1))
     >>> student = fit(teacher.label(300), w0.label(100, noise=0.1), ridge=1e-2)
 
-The ridge estimator on T rows is argmin_w (1/T) Σ_i weight_i (y_i − x_i·w)² + ridge ‖w‖².
+The ridge estimator on T rows is argmin_w (1/T) Σ_i weight_i (y_i − x_i·w)² + ridge ‖w‖². Instead of a ridge a fit may
+have a spectral filter (`theory.filters`): training by gradient descent that is stopped; or it may be a ridge fit of
+`features` random features of the inputs, a model of limited size.
 
 **A model object is one random fit.** Labels drawn twice from the same object share its error; two equal fits
 that were built separately are two independent fits. Comparison is nevertheless by content:
@@ -21,12 +23,13 @@ that were built separately are two independent fits. Comparison is nevertheless 
 """
 
 import numbers
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 
 from modelcollapse.theory import domains
+from modelcollapse.theory.filters import Filter
 from modelcollapse.theory.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.spectra import Spectrum
 
@@ -36,13 +39,15 @@ __all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", 
 class Model:
     """A predictor in a pipeline: the truth, a mixture of models or something that was fitted.
 
-    `parents` are the models it was made from, `numbers` its own numbers as (name, leaf, domain).
+    `kind` is what readers of a pipeline call it, `parents` are the models it was made from, `numbers` its own numbers
+    as (name, leaf, domain).
     """
 
     __array_ufunc__ = None  # NumPy arrays leave multiplication to __rmul__
     __slots__ = ()
 
     spectrum: Spectrum
+    kind: str
 
     @property
     def parents(self) -> "tuple[Model, ...]":
@@ -154,7 +159,7 @@ class Model:
         place = {id(node): i for i, node in enumerate(nodes)}
         return self.spectrum, tuple(
             (
-                type(node).__name__,
+                node.kind,
                 tuple(place[id(p)] for p in node.parents),
                 _shifts(node),
                 *(key(value) for _, value, _ in node.numbers),
@@ -167,12 +172,12 @@ class Model:
 
     def __reduce__(self):
         # the ancestors come first, each with all of its own already stored: no deep recursion
-        fields = tuple(getattr(self, name) for name in self.__dataclass_fields__)  # type: ignore[attr-defined]
-        return _restore, (type(self), tuple(ancestry(self)[:-1]), fields)
+        values = tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return _restore, (type(self), tuple(ancestry(self)[:-1]), values)
 
 
-def _restore(kind, ancestors, fields):
-    return kind(*fields)
+def _restore(kind, ancestors, values):
+    return kind(*values)
 
 
 def _zero_or_not_implemented(model, other):
@@ -188,6 +193,7 @@ def _terms(model):
 class Truth(Model):
     """The target x·w0."""
 
+    kind: ClassVar[str] = "truth"
     spectrum: Spectrum
 
     @property
@@ -209,6 +215,7 @@ class Truth(Model):
 class Mixture(Model):
     """Σ_k coefficient_k · model_k: the ensemble, and by `.label` its mixed labels."""
 
+    kind: ClassVar[str] = "mixture"
     spectrum: Spectrum
     models: tuple[Model, ...]
     coefficients: tuple
@@ -255,11 +262,19 @@ class Source:
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Fit(Model):
-    """One ridge fit on fresh inputs from one or more sources."""
+    """One fit on fresh inputs from one or more sources: by a ridge, a filter, or a ridge over random features."""
 
     spectrum: Spectrum
     sources: tuple[Source, ...]
-    ridge: Number
+    ridge: Number | None
+    filter: Filter | None = None
+    features: Number | None = None
+
+    @property
+    def kind(self):
+        if self.filter is not None:
+            return self.filter.kind
+        return "fit" if self.features is None else "features"
 
     @property
     def parents(self):
@@ -272,26 +287,35 @@ class Fit(Model):
             rows.append(("samples", source.samples, domains.SOURCE_SAMPLES))
             rows.append(("noise", source.noise, domains.NOISE))
             rows.append(("weight", source.weight, domains.WEIGHT))
-        return (*rows, ("ridge", self.ridge, domains.RIDGE))
+        if self.filter is not None:
+            return (*rows, *self.filter.numbers)
+        features = () if self.features is None else (("features", self.features, domains.FEATURES),)
+        return (*rows, ("ridge", self.ridge, domains.RIDGE), *features)
 
     def _rebuilt(self, spectrum, parents, values):
-        triples = zip(*(iter(values[:-1]),) * 3, strict=True)
-        sources = (
+        own = values[3 * len(self.sources) :]
+        triples = zip(*(iter(values[: 3 * len(self.sources)]),) * 3, strict=True)
+        sources = tuple(
             Source(parent, samples, noise, weight, source.inputs)
             for parent, (samples, noise, weight), source in zip(parents, triples, self.sources, strict=True)
         )
-        return Fit(spectrum, tuple(sources), values[-1])
+        if self.filter is not None:
+            return Fit(spectrum, sources, None, type(self.filter)(*own))
+        return Fit(spectrum, sources, own[0], None, *own[1:])
 
     def __repr__(self):
         rows = [repr(source) for source in self.sources[:4]]
         more = f"; ... ({len(self.sources)} sources)" if len(self.sources) > 4 else ""
-        return f"fit({'; '.join(rows)}{more}; ridge={show(self.ridge)})"
+        trained = f"ridge={show(self.ridge)}" if self.filter is None else f"filter={self.filter!r}"
+        features = "" if self.features is None else f", features={show(self.features)}"
+        return f"fit({'; '.join(rows)}{more}; {trained}{features})"
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Chain(Model):
     """n generations, each fitted on fresh inputs that the one before labelled."""
 
+    kind: ClassVar[str] = "chain"
     spectrum: Spectrum
     start: Model
     generations: Number
@@ -323,6 +347,7 @@ class Chain(Model):
 class Accumulate(Model):
     """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
 
+    kind: ClassVar[str] = "accumulate"
     spectrum: Spectrum
     start: Model
     rounds: Number
@@ -366,15 +391,34 @@ def truth(spectrum: Spectrum) -> Truth:
     return Truth(spectrum)
 
 
-def fit(*sources: Source, ridge: Number = 0.0) -> Fit:
-    """A ridge fit on sources that models labelled; `ridge` is λ of the mean squared error.
+def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, features: Number | None = None) -> Fit:
+    """A fit on sources that models labelled; `ridge` is λ of the mean squared error.
 
-    scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
-    T < d; λ = inf is the null model. Raises ValueError if no source has rows and weight, or if spectra differ.
+    Parameters
+    ----------
+    sources : Source
+        Made with `model.label(samples, noise)`.
+    ridge : number, grid or expression
+        scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
+        T < d; λ = inf is the null model.
+    filter : GradientFlow, GradientDescent or IteratedRidge, instead of a ridge
+        Training that is stopped. Several sources must then agree in weight and inputs.
+    features : number m > 0, grid or expression, optional
+        Fit ridge on m random features Fx of the inputs, F fresh with N(0, 1/m) entries; inf is all directions. Several
+        sources must agree in weight and inputs.
 
+    Raises ValueError if no source has rows and weight, if spectra differ, if a filter comes with a ridge or features,
+    and if a filter or features meet sources of different inputs (at prediction: of different weights).
+
+    >>> from modelcollapse.theory.filters import GradientFlow
     >>> from modelcollapse.theory.spectra import isotropic
-    >>> fit(truth(isotropic(100)).label(300, noise=0.1), ridge=0.01)
+    >>> source = truth(isotropic(100)).label(300, noise=0.1)
+    >>> fit(source, ridge=0.01)
     fit(300 rows by truth, noise=0.1; ridge=0.01)
+    >>> fit(source, filter=GradientFlow(time=5.0))
+    fit(300 rows by truth, noise=0.1; filter=GradientFlow(time=5))
+    >>> fit(source, filter=GradientFlow(time=5.0)) == fit(source, filter=GradientFlow(time=4.0))
+    False
     """
     for source in sources:
         if not isinstance(source, Source):
@@ -386,7 +430,20 @@ def fit(*sources: Source, ridge: Number = 0.0) -> Fit:
         values = [getattr(source, name) for source in sources]
         if not any(is_expression(value) or np.any(np.asarray(value, float)) for value in values):
             raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
-    return Fit(sources[0].model.spectrum, tuple(sources), leaf("ridge", ridge, domains.RIDGE))
+    penalty = leaf("ridge", ridge, domains.RIDGE)
+    spectrum = sources[0].model.spectrum
+    if filter is not None and not isinstance(filter, Filter):
+        raise TypeError(f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent or IteratedRidge")
+    if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
+        other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"
+        raise ValueError(f"filter = {filter!r} comes with {other}; give one or the other")
+    if (filter is not None or features is not None) and len({_shift(source) for source in sources}) > 1:
+        name = "filter" if features is None else "features"
+        raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or use a ridge")
+    if filter is not None:
+        return Fit(spectrum, sources, None, filter)
+    features = None if features is None else leaf("features", features, domains.FEATURES)
+    return Fit(spectrum, sources, penalty, None, features)
 
 
 def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Chain:
@@ -527,7 +584,11 @@ def _require_one_spectrum(spectra):
 def _shifts(node):
     if not isinstance(node, Fit):
         return ()
-    return tuple(s.inputs if callable(s.inputs) or s.inputs is None else key(s.inputs) for s in node.sources)
+    return tuple(map(_shift, node.sources))
+
+
+def _shift(source):
+    return source.inputs if callable(source.inputs) or source.inputs is None else key(source.inputs)
 
 
 def _is_one(value):

@@ -18,20 +18,33 @@ import functools
 from typing import NamedTuple
 
 from modelcollapse.theory.leaves import evaluate, free_symbols
-from modelcollapse.theory.pipelines import Accumulate, Chain, Fit, Mixture, Truth, ancestry
+from modelcollapse.theory.pipelines import Fit, ancestry
 
 __all__ = ["Plan", "Reading", "Step", "cleaned", "leaf_values", "plan"]
 
-_KINDS = {Truth: "truth", Mixture: "mixture", Fit: "fit", Chain: "chain", Accumulate: "accumulate"}
+_NOT_FITTED_ONCE = ("truth", "mixture", "chain", "accumulate", "clean-chain", "clean-accumulate")
 
 
 class Step(NamedTuple):
-    """One model: its kind, the steps it was made from, where its numbers stand and which inputs are shifted."""
+    """One model: its kind, the steps it was made from, where its numbers stand and which inputs are shifted.
+
+    A fit by a ridge has the kind "fit", one over random features "features", one by a filter the filter's kind.
+    """
 
     kind: str
     parents: tuple[int, ...]
     slots: tuple[int, ...]
     shifted: tuple[bool, ...] = ()
+
+    @property
+    def fitted(self):
+        """Whether this is one fit on sources."""
+        return self.kind not in _NOT_FITTED_ONCE
+
+    def sources(self, values):
+        """Samples, noise and weight of each source of a fit, and its other numbers: three lists and a list."""
+        end = 3 * len(self.parents)
+        return values[:end:3], values[1:end:3], values[2:end:3], values[end:]
 
 
 class Plan(NamedTuple):
@@ -59,7 +72,7 @@ def plan(model):
         slots = tuple(range(len(leaves), len(leaves) + len(node.numbers)))
         leaves.extend(node.numbers)
         shifted = tuple(source.inputs is not None for source in node.sources) if isinstance(node, Fit) else ()
-        steps.append(Step(_KINDS[type(node)], tuple(place[id(p)] for p in node.parents), slots, shifted))
+        steps.append(Step(node.kind, tuple(place[id(p)] for p in node.parents), slots, shifted))
     return Reading(_scheduled(tuple(steps)), tuple(leaves), tuple(nodes))
 
 
@@ -119,13 +132,13 @@ def cleaned(steps):
         i = stack.pop()
         if i not in wanted:
             wanted.add(i)
-            if steps[i].kind != "fit":
+            if not steps[i].fitted:
                 stack.extend(steps[i].parents)
     for i in sorted(wanted):
         step = steps[i]
         if step.kind == "truth":
             where[i] = 0
-        elif step.kind == "fit":
+        elif step.fitted:
             where[i] = emit(step._replace(parents=(0,) * len(step.parents)))
         elif step.kind == "mixture":
             where[i] = emit(step._replace(parents=tuple(where[p] for p in step.parents)))

@@ -34,15 +34,15 @@ def accelerated():
     return jax.default_backend() != "cpu"
 
 
-def dense_fit(distribution, sources, penalty, labels, name, place, generation):
+def dense_fit(distribution, step, labels, name, place, generation):
     """ŵ (B, d) of one fit on several sources for the trials of `place`; see `samplers`."""
     with jax.enable_x64(True):
         mesh, trials, labels = _spread(place.trials, labels)
         blocks = [
             _drawn(distribution, source, label, g, name, place, generation, mesh, trials)
-            for g, (source, label) in enumerate(zip(sources, labels, strict=True))
+            for g, (source, label) in enumerate(zip(step.sources, labels, strict=True))
         ]
-        return _checked(_solve(tuple(blocks), penalty, mesh=mesh), place.trials)
+        return _checked(_solve(tuple(blocks), step.penalty, mesh=mesh), place.trials)
 
 
 def dense_accumulation(distribution, step, start, name, place):

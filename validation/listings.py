@@ -34,7 +34,9 @@ def _call(node, names):
         return " + ".join(f"{_number(c)} * {names[id(model)]}" for c, model in terms)
     if isinstance(node, Fit):
         sources = [_source(source, names) for source in node.sources]
-        return f"mc.fit({', '.join([*sources, *_option('ridge', node.ridge, 0)])})"
+        trained = _option("ridge", node.ridge, 0) if node.filter is None else [f"filter=mc.{node.filter!r}"]
+        features = [] if node.features is None else _option("features", node.features, None)
+        return f"mc.fit({', '.join([*sources, *trained, *features])})"
     assert isinstance(node, Chain | Accumulate)
     chained = isinstance(node, Chain)
     kind, count, penalty = ("chain", "generations", "ridge") if chained else ("accumulate", "rounds", "penalty")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modelcollapse.theory import domains
+from modelcollapse.theory.filters import Filter
 from modelcollapse.theory.leaves import evaluate, is_expression, leaf
 from modelcollapse.theory.pipelines import Model, input_eigenvalues, shifted_eigenvalues
 from modelcollapse.theory.plans import leaf_values, plan
@@ -44,11 +45,22 @@ class MixtureStep(NamedTuple):
 
 
 class FitStep(NamedTuple):
-    """One fit; `penalty` is Λ = λT."""
+    """One fit, over random features if there are finitely many; `penalty` is Λ = λT.
+
+    A filter's Λ is that of a ridge of its strength, 1/t for a flow of time t.
+    """
 
     parents: tuple
     sources: tuple
     penalty: float
+    filter: Filter | None = None
+    total: float = 0  # rows, those of sources without weight included
+    features: float = np.inf
+    keep = False
+
+    @property
+    def rows(self):
+        return sum(source.rows for source in self.sources)
 
 
 class RepeatStep(NamedTuple):
@@ -59,6 +71,16 @@ class RepeatStep(NamedTuple):
     generations: int
     penalty: float
     keep: bool
+    filter = None
+    features = np.inf
+
+    @property
+    def sources(self):
+        return (self.source,)
+
+    @property
+    def rows(self):
+        return self.source.rows
 
 
 class Problem(NamedTuple):
@@ -89,8 +111,8 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     values = _checked_values(model, values)
     numbers = leaf_values(reading.leaves, values)
     for (name, _, _), number in zip(reading.leaves, numbers, strict=True):
-        if name == "samples":
-            _require_whole(number)
+        if name in ("samples", "features"):
+            _require_whole(name, number)
     spectrum = model.spectrum.subs(values) if model.spectrum.free else model.spectrum
     leaves = [evaluate(value, {}) for value in spectrum.leaves]
     atoms_last = spectrum.kind[0] == "arrays"
@@ -162,15 +184,19 @@ def _step(node, step, numbers, directions, point, shape):
         keep = step.kind == "accumulate"
         return RepeatStep(parents, source, int(generations), ridge if keep else ridge * rows, keep)
     sources = []
-    for g, (parent, source) in enumerate(zip(parents, node.sources, strict=True)):
-        rows, noise, weight = numbers[3 * g : 3 * g + 3]
+    *columns, own = step.sources(numbers)
+    for parent, source, rows, noise, weight in zip(parents, node.sources, *columns, strict=True):
         if rows and weight:
             shift = source.inputs
             shift = _at(shift, point, shape, True) if isinstance(shift, np.ndarray) else shift
             sources.append(SourceNumbers(parent, int(rows), noise, weight, directions.mapped(shift)))
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-    return FitStep(tuple(s.parent for s in sources), tuple(sources), numbers[-1] * sum(numbers[:-1:3]))
+    total, parents = sum(columns[0]), tuple(s.parent for s in sources)
+    if node.filter is None:
+        return FitStep(parents, tuple(sources), own[0] * total, features=own[1] if len(own) > 1 else np.inf)
+    trained = type(node.filter)(*own)
+    return FitStep(parents, tuple(sources), trained.strength * total, trained, total)
 
 
 def _at(value, point, shape, atoms_last=False):
@@ -179,11 +205,11 @@ def _at(value, point, shape, atoms_last=False):
     return np.broadcast_to(value, shape + tail)[point]
 
 
-def _require_whole(number):
+def _require_whole(name, number):
     number = np.asarray(number, float)
     if not np.all(number == np.floor(number)):
         bad = float(number[number != np.floor(number)].flat[0])
-        raise ValueError(f"samples = {bad} is not whole; a simulation draws rows, so give a whole number of samples")
+        raise ValueError(f"{name} = {bad} is not whole; a simulation draws them, so give a whole number of {name}")
 
 
 def _checked_values(model, values):

@@ -6,7 +6,8 @@ over blocks of rows (R_i, y_i), each already multiplied by the square root of it
 of least norm. With at least as many rows as directions the normal equations are solved after scaling by their
 diagonal (Jacobi), which makes their condition that of whitened inputs whatever the eigenvalues; with fewer rows the
 Gram matrix is solved, ŵ = Rᵀ(RRᵀ + Λ)^{-1}y. Where the Cholesky pivots say that half of the digits are gone, a
-singular value decomposition is used instead.
+singular value decomposition is used instead. A fit by a spectral filter r(S), S = RᵀR/T, takes that decomposition
+R = UzVᵀ at once: ŵ = V (1 − r(z²/T))/z Uᵀy.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs, lstsq
 
-__all__ = ["Block", "ridge_solution"]
+__all__ = ["Block", "filter_solution", "ridge_solution"]
 
 _SMALL_PIVOT = 1e-7
 _lauum, _potrf, _potrs = get_lapack_funcs(("lauum", "potrf", "potrs"))
@@ -34,6 +35,16 @@ def ridge_solution(blocks, penalty):
     few = sum(len(block.rows) for block in blocks) < dim
     solution = _from_gram(blocks, penalty) if few else _from_normal_equations(blocks, penalty)
     return _from_singular_values(blocks, penalty) if solution is None else solution
+
+
+def filter_solution(blocks, trained, samples):
+    """ŵ (d,) or (d, k) of a fit by one of `theory.filters`; `samples`: T of S = RᵀR/T."""
+    rows, labels = _stacked(blocks)
+    left, singular, right = np.linalg.svd(rows, full_matrices=False)
+    learned = 1 - trained.residual(singular**2 / samples)
+    kept = singular > singular.max(initial=0) * max(rows.shape) * np.finfo(float).eps
+    gain = np.divide(learned, singular, out=np.zeros_like(singular), where=kept)
+    return right.T @ ((left.T @ labels).T * gain).T
 
 
 def _from_normal_equations(blocks, penalty):

@@ -2,8 +2,8 @@
 
 | sampler | serves | cost of a fit |
 |---|---|---|
-| student | one source, no ridge, T ≥ d, Gaussian inputs | d; a chain n + d |
-| bidiagonal | one source, isotropic Gaussian inputs | d |
+| student | least squares on one source, T ≥ d, Gaussian inputs | d; a chain n + d |
+| bidiagonal | ridge on one source, isotropic Gaussian inputs | d |
 | bartlett | anything with Gaussian inputs | d² min(T, d) |
 | direct | anything | d T min(T, d), the T × d design itself |
 
@@ -20,8 +20,9 @@ import numpy as np
 
 from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
+from modelcollapse.validation.feature_fits import feature_solution
 from modelcollapse.validation.problems import FitStep, RepeatStep
-from modelcollapse.validation.ridge_solutions import Block, ridge_solution
+from modelcollapse.validation.ridge_solutions import Block, filter_solution, ridge_solution
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
 
@@ -44,28 +45,29 @@ class Place(NamedTuple):
         return (self.streams.at(trial, self.step, generation) for trial in self.trials)
 
 
-def sampler_of(distribution, sources, penalty, wanted="auto", keep=False):
-    """The name of the sampler of a fit; ValueError if `wanted` is not exact for it."""
-    exact = _exact_samplers(distribution, sources, penalty, keep)
+def sampler_of(distribution, step, wanted="auto"):
+    """The name of the sampler of the fits of a step; ValueError if `wanted` is not exact for it."""
+    exact = _exact_samplers(distribution, step)
     if wanted == "auto":
         return exact[0]
     if wanted not in exact:
-        rows = sum(source.rows for source in sources)
+        trained = f"ridge {step.penalty / step.rows:g}" if step.filter is None else f"filter {step.filter!r}"
+        trained += f" over {step.features:g} random features" if np.isfinite(step.features) else ""
         raise ValueError(
-            f"sampler = {wanted!r} is not exact for a fit on {len(sources)} source(s) with {rows} rows and ridge "
-            f"{penalty / rows:g}; give 'auto', or one of {', '.join(exact)}"
+            f"sampler = {wanted!r} is not exact for a fit on {len(step.sources)} source(s) with {step.rows} rows and "
+            f"{trained}; give 'auto', or one of {', '.join(exact)}"
         )
     return wanted
 
 
-def _exact_samplers(distribution, sources, penalty, keep):
+def _exact_samplers(distribution, step):
     if not distribution.gaussian:
         return ["direct"]
     names = ["bartlett", "direct"]
-    if len(sources) > 1 or keep:
+    if len(step.sources) > 1 or step.keep or step.filter is not None or np.isfinite(step.features):
         return names
-    inputs, rows = sources[0].inputs, sources[0].rows
-    if penalty == 0 and rows >= np.count_nonzero(inputs):
+    inputs, rows = step.sources[0].inputs, step.rows
+    if step.penalty == 0 and rows >= np.count_nonzero(inputs):
         return ["student", *names]
     return ["bidiagonal", *names] if inputs[0] > 0 and np.all(inputs == inputs[0]) else names
 
@@ -74,28 +76,34 @@ def fit_step(problem, step, labels, place, wanted):
     """ŵ (B, d) of a FitStep; `labels` is one (B, d) per source."""
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape)
-    return _fitted(problem.distribution, step.sources, step.penalty, labels, place, wanted)
+    return _fitted(problem.distribution, step, labels, place, wanted)
 
 
-def _fitted(distribution, sources, penalty, labels, place, wanted, generation=0):
-    name = sampler_of(distribution, sources, penalty, wanted)
-    rows, noise, weight, inputs = sources[0][1:]
+def _fitted(distribution, step, labels, place, wanted, generation=0):
+    name = sampler_of(distribution, step, wanted)
+    rows, noise, weight, inputs = step.sources[0][1:]
     if name == "student":
         return student_fits(place.generators(generation), labels[0], rows, noise, inputs)
     if name == "bidiagonal":
-        return bidiagonal_fit(place.generators(generation), labels[0], rows, noise, inputs[0], penalty / weight)
+        return bidiagonal_fit(place.generators(generation), labels[0], rows, noise, inputs[0], step.penalty / weight)
     if place.backend == "jax":
         from modelcollapse.validation.devices import dense_fit
 
-        return dense_fit(distribution, sources, penalty, labels, name, place, generation)
+        return dense_fit(distribution, step, labels, name, place, generation)
     fitted = np.empty(labels[0].shape)
     for b, generator in enumerate(place.generators(generation)):
         blocks = [
             _block(distribution, source, label[b], generator, name)
-            for source, label in zip(sources, labels, strict=True)
+            for source, label in zip(step.sources, labels, strict=True)
         ]
-        fitted[b] = ridge_solution(blocks, penalty)
+        fitted[b] = _solved(generator, blocks, step)
     return fitted
+
+
+def _solved(generator, blocks, step):
+    if step.filter is not None:
+        return filter_solution(blocks, step.filter, step.total)
+    return feature_solution(generator, blocks, step.penalty, step.features)
 
 
 def _block(distribution, source, label, generator, name, noise=1.0):
@@ -115,12 +123,12 @@ def repeat_step(problem, step, start, place, wanted):
     if np.isinf(step.penalty):
         return np.zeros(start.shape)
     source, law = step.source, problem.distribution
-    name = sampler_of(law, (source,), step.penalty, wanted, step.keep)
+    name = sampler_of(law, step, wanted)
     if name == "student":
         return student_fits(place.generators(), start, source.rows, source.noise, source.inputs, step.generations)
     if not step.keep:
         for generation in range(step.generations):
-            start = _fitted(law, (source,), step.penalty, [start], place, name, generation)
+            start = _fitted(law, step, [start], place, name, generation)
         return start
     if place.backend == "jax":
         from modelcollapse.validation.devices import dense_accumulation
@@ -153,9 +161,8 @@ def conditional_fit(problem, step, models, place, wanted):
     batch = len(labels[0])
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape), np.zeros(batch)
-    repeated = isinstance(step, RepeatStep)
-    keep, sources = repeated and step.keep, (step.source,) if repeated else step.sources
-    if _is_student(problem, sources, step, wanted, keep):
+    keep, sources = step.keep, step.sources
+    if _is_student(problem, step, wanted):
         source = sources[0]
         mean, varied = np.array(labels[0]), source.inputs > 0
         mean[:, ~varied] = 0
@@ -172,19 +179,19 @@ def conditional_fit(problem, step, models, place, wanted):
             blocks = [_block(problem.distribution, source, label[b], generator, name, 0.0)
                       for source, label in zip(sources, labels, strict=True)]
             noisy = [source.noise * np.sqrt(source.weight) for source in sources]
-        solved = ridge_solution(_with_noise_columns(blocks, noisy), step.penalty)
+        solved = _solved(generator, _with_noise_columns(blocks, noisy), step)
         mean[b], added[b] = solved[:, 0], problem.tested @ np.sum(solved[:, 1:] ** 2, 1)
     return mean, added
 
 
-def _is_student(problem, sources, step, wanted, keep):
-    exact = _exact_samplers(problem.distribution, sources, step.penalty, keep)
+def _is_student(problem, step, wanted):
+    exact = _exact_samplers(problem.distribution, step)
     return exact[0] == "student" and wanted in ("auto", "student")
 
 
 def _last_generation(problem, step, models, place, wanted):
     """A chain as its last fit on the model before; a least-squares chain stays whole (its noise is one Gaussian)."""
-    if _is_student(problem, (step.source,), step, wanted, False):
+    if _is_student(problem, step, wanted):
         return step, models, 0
     before = step._replace(generations=step.generations - 1)
     last = repeat_step(problem, before, models[step.parents[0]], place, wanted)
@@ -210,14 +217,12 @@ def trial_cost(problem, wanted="auto"):
         cost += dim
         if not hasattr(step, "penalty") or np.isinf(step.penalty):
             continue
-        repeated = isinstance(step, RepeatStep)
-        sources = (step.source,) if repeated else step.sources
-        keep, count = repeated and step.keep, step.generations if repeated else 1
-        name = sampler_of(problem.distribution, sources, step.penalty, wanted, keep) if count else "student"
+        keep, count = step.keep, getattr(step, "generations", 1)
+        name = sampler_of(problem.distribution, step, wanted) if count else "student"
         if name in ("student", "bidiagonal"):
             cost += 10.0 * (dim + count if name == "student" else dim * count)
             continue
-        for source in sources:
+        for source in step.sources:
             rows = source.rows if name == "direct" else min(source.rows, dim)
             cost += dim * (rows * min(rows, dim) + 10.0 * rows) * (count * (count + 1) / 2 if keep else count)
     return cost

@@ -208,8 +208,12 @@ def _advance(goals, keys, batch_size, workers, client, bar):
 
 def _backend(problems, sampler, wanted):
     """JAX for dense fits from _DEVICE_DIM directions up if there is an accelerator."""
-    if wanted != "auto":
-        return wanted
+    steps = [step for problem in problems for step in problem.steps if hasattr(step, "features")]
+    plain = all(step.filter is None and np.isinf(step.features) for step in steps)
+    if wanted == "jax" and not plain:
+        raise ValueError("backend = 'jax' has no fits by a filter or over random features; give 'numpy' or 'auto'")
+    if wanted != "auto" or not plain:
+        return "jax" if wanted == "jax" else "numpy"
     dense = any(trial_cost(problem, sampler) > len(problem.truth) ** 2 * _DEVICE_DIM for problem in problems)
     if not dense or max(len(problem.truth) for problem in problems) < _DEVICE_DIM:
         return "numpy"
@@ -224,11 +228,9 @@ def _is_free(problems, sampler):
         step = problem.steps[-1]
         if not isinstance(step, FitStep | RepeatStep):
             return False
-        repeated = isinstance(step, RepeatStep)
-        sources = (step.source,) if repeated else step.sources
-        if repeated and (step.keep or step.generations == 0):
+        if isinstance(step, RepeatStep) and (step.keep or step.generations == 0):
             return False
-        if sampler_of(problem.distribution, sources, step.penalty, sampler) != "student":
+        if sampler_of(problem.distribution, step, sampler) != "student":
             return False
     return True
 

@@ -35,7 +35,7 @@ def tail_index(problem):
         if isinstance(step, FitStep):
             noisy = any(s.noise for s in step.sources) or len({s.parent for s in step.sources}) > 1
             rows = [sum(s.rows for s in step.sources)] if noisy else []
-            directions = np.count_nonzero(np.max([s.inputs for s in step.sources], 0))
+            directions = min(np.count_nonzero(np.max([s.inputs for s in step.sources], 0)), step.features)
         elif isinstance(step, RepeatStep):
             rounds = range(1, 1 + (step.generations if step.keep else min(step.generations, 1)))
             rows = [k * step.source.rows for k in rounds] if step.source.noise else []

@@ -7,6 +7,7 @@ from modelcollapse.estimator import Provenance as Provenance
 from modelcollapse.numerics.answers import largest_synthetic_share as largest_synthetic_share
 from modelcollapse.numerics.answers import real_rows_worth as real_rows_worth
 from modelcollapse.numerics.comparison import compare_strategies as compare_strategies
+from modelcollapse.numerics.early_stopping import optimal_stopping as optimal_stopping
 from modelcollapse.numerics.lowering import gradient as gradient
 from modelcollapse.numerics.optimise import optimal_ridge as optimal_ridge
 from modelcollapse.numerics.predictions import predict as predict
@@ -16,6 +17,9 @@ from modelcollapse.numerics.shortcuts import delta as delta
 from modelcollapse.numerics.shortcuts import effective_ridge as effective_ridge
 from modelcollapse.numerics.shortcuts import test_error as test_error
 from modelcollapse.numerics.tuning import tune as tune
+from modelcollapse.theory.filters import GradientDescent as GradientDescent
+from modelcollapse.theory.filters import GradientFlow as GradientFlow
+from modelcollapse.theory.filters import IteratedRidge as IteratedRidge
 from modelcollapse.theory.pipelines import accumulate as accumulate
 from modelcollapse.theory.pipelines import chain as chain
 from modelcollapse.theory.pipelines import fit as fit

@@ -1,0 +1,150 @@
+r"""Error curves over training: a contour for many durations, a few products for each.
+
+`training_curve` serves pipelines that end in a fit by a filter on one source, whose duration (time, steps or rounds)
+varies over a grid. The effective ridge on a contour and all that follows from the spectrum alone do not depend on the
+duration, and one Hankel contour of 32 nodes serves all durations within a factor of four. So a curve costs a few
+contours (`filtered_step.equivalent`), and per duration the quadratic forms
+
+    bias = Σ_j s'_j θ_j (b_j + r̄_j a_j)²,
+    Σ_j μ_j s'_j s_j U_j = Σ_ab c_a c_b u_ab G_ab,      G_ab = Σ_j μ_j s'_j s_j Q_{a,j} Q_{b,j},
+
+with s' the eigenvalues of the test inputs and the rest as in `filtered_step`.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.numerics.boundary import Problem, evaluate_in_chunks, padded_atoms
+from modelcollapse.numerics.contour import FEW, Contour, contour, quadrature_error, residuals
+from modelcollapse.numerics.evaluation import label_model
+from modelcollapse.numerics.filtered_step import equivalent, tolerance_of
+
+__all__ = ["training_curve"]
+
+NODES, RATIO, BATCH = 32, 4.0, 128
+FEWEST = 6  # durations per contour from which sharing pays
+
+
+def training_curve(reading, problem, exact, run, alive):
+    """What `evaluate_in_chunks(problem, run, 5, alive)` returns, from shared contours where that pays; else None."""
+    plan = reading.plan
+    last = plan.steps[-1]
+    if not last.fitted or last.kind in ("fit", "features", "ridge") or len(last.parents) > 1:
+        return None
+    if not problem.one_spectrum or problem.points < FEWEST:
+        return None
+    *columns, durations = (np.broadcast_to(np.asarray(x, float), problem.shape).reshape(-1) for x in problem.numbers)
+    groups, which = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)
+    if problem.points < FEWEST * len(groups):
+        return None
+    results = [np.empty(problem.points) for _ in range(4)] + [np.zeros(problem.points)]
+    with jax.enable_x64(True):
+        count = problem.atoms.eigenvalues.size
+        wide = problem.padded(padded_atoms(count, 1))
+        few = max(128, 2 ** math.ceil(math.log2(count))) if count <= 512 else 128 * math.ceil(count / 128)
+        narrow = jax.tree.map(lambda x: x[0, :few], wide)
+        inputs = narrow["shifts"].get((len(plan.steps) - 1, 0), narrow["atoms"].eigenvalues)
+        for group, values in enumerate(groups):
+            numbers = [np.full(1, x) for x in (*values, np.nan)]
+            model, flags = label_model(plan, numbers, wide["atoms"], wide["shifts"], exact)
+            if not all(bool(np.all(flag)) for flag in flags):
+                continue
+            labels = jax.tree.map(lambda x: np.asarray(x)[0, :few], model)
+            (rows,), (noise,), (weight,), own = last.sources([(*values, np.nan)[slot] for slot in last.slots])
+            speed, scale = _scale(last.kind, own[0], weight)
+            places = np.flatnonzero(which.reshape(-1) == group)
+            moving = places[durations[places] * speed * inputs.max() >= np.finfo(float).eps / 16]
+            for block, centre in _blocks(last.kind, durations[moving]):
+                here = moving[block]
+                padded = np.full(math.ceil(len(here) / BATCH) * BATCH, durations[here[0]])
+                padded[: len(here)] = durations[here]
+                out = _block(
+                    last.kind, narrow["atoms"], inputs, narrow["inputs"], rows, noise, labels, scale, centre,
+                    padded.reshape(-1, BATCH),
+                )
+                for result, value in zip(results, out, strict=True):
+                    result[here] = np.asarray(value).reshape(-1)[: len(here)]
+    rest = np.flatnonzero(results[4] == 0)
+    if rest.size:  # no training at all, and what no contour serves
+        numbers = [x[rest] for x in (*columns, durations)]
+        part = Problem(rest.shape, numbers, problem.atoms, problem.shifts, problem.inputs, problem.rows)
+        for result, value in zip(results, evaluate_in_chunks(part, run, 5, alive, share=True), strict=True):
+            result[rest] = value
+    return [result.reshape(problem.shape) for result in results]
+
+
+def _scale(kind, first, weight):
+    """How fast a small eigenvalue is learned per unit of duration, and the first number for rows of a weight."""
+    if kind == "gradient-flow":
+        return weight, weight
+    return (first * weight,) * 2 if kind == "gradient-descent" else (weight / first, first / weight)
+
+
+def _blocks(kind, durations):
+    """Indices of durations that one contour serves, with the contour's own duration."""
+    base = 1.0
+    if kind != "gradient-flow":
+        base = float(FEW)
+        few = durations <= FEW
+        if few.any():
+            yield np.flatnonzero(few), base
+        durations = np.where(few, np.nan, durations)
+    index = np.floor(np.log(durations / base) / math.log(RATIO))
+    for block in np.unique(index[~np.isnan(index)]):
+        yield np.flatnonzero(index == block), base * RATIO ** (block + 0.5)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _block(kind, atoms, inputs, tested, rows, noise, labels, scale, centre, durations):
+    """(bias, variance, clean bias, clean variance, fine) at durations (N, BATCH) on the contour of `centre`.
+
+    atoms, inputs, tested, labels: one row each, (A,); rows, noise, scale, centre: ().
+    """
+    s, signal, multiplicity, width = inputs, atoms.signal, atoms.multiplicity, atoms.scale
+    if kind == "gradient-flow":
+        centre, durations = centre * scale, durations * scale
+        path = contour(kind, (centre,), NODES)
+    else:
+        path = contour(kind, (scale, centre), NODES)
+    here = equivalent(s, multiplicity, rows, path.nodes)
+    mirrors = (lambda x: x, jnp.conj)
+    direct = [(here.resolvent * (multiplicity * s * tested)) @ m(here.resolvent).T for m in mirrors]
+    gained = here.noise @ (tested * multiplicity).astype(here.noise.dtype)
+
+    def forms(ratio, spread):
+        """u_ab G_ab for labels of moments `ratio`, variance `spread` that counts multiplicity."""
+        energy = s * (ratio**2 * signal + spread)
+        return [(here.resolvent * energy) @ m(here.resolvent).T / rows / left * total
+                for m, left, total in zip(mirrors, here.left, direct, strict=True)]
+
+    endless = jnp.any(jnp.isinf(labels.variance) & (s > 0))  # a label model with T = d and noise
+    known = jnp.where(jnp.isinf(labels.variance), 0, labels.variance)
+    spread = jnp.where(width > 0, multiplicity / jnp.where(width > 0, width, 1), 0) * known
+    still = jnp.zeros_like(s)
+    models = [(labels.ratio, labels.deficit, spread), (still + 1, still, still)]
+    pulls = [forms(ratio, spread) for ratio, _, spread in models]
+
+    def fine(duration, residual):
+        parameters = (duration,) if kind == "gradient-flow" else (scale, duration)
+        count = duration if kind == "gradient-descent" else 1
+        return quadrature_error(kind, parameters, Contour(path.nodes, path.weights, residual)) < tolerance_of(s, count)
+
+    def at(durations):
+        residual = residuals(kind, centre, durations, NODES)
+        coefficient = path.weights * residual * here.ratio
+        null = 2 * (coefficient @ here.resolvent).real
+        fresh = noise**2 / rows * -2 * ((path.weights * residual * (residual - 2) / path.nodes) @ gained).real
+        out = []
+        for (ratio, deficit, spread), pull in zip(models, pulls, strict=True):
+            pairs = zip(mirrors, pull, strict=True)
+            pulled = sum(jnp.sum((coefficient @ form) * mirror(coefficient), -1) for mirror, form in pairs)
+            out.append((deficit + null * ratio) ** 2 @ (tested * signal))
+            out.append(jnp.maximum((1 - null) ** 2 @ (tested * spread) + 2 * pulled.real + fresh, 0))
+        out[1] = jnp.where(endless, jnp.inf, out[1])
+        return *out, jax.vmap(fine)(durations, residual) & here.converged
+
+    return jax.lax.map(at, durations)
