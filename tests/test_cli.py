@@ -146,6 +146,18 @@ def test_crosscheck_gives_verdicts(run, tmp_path):
     assert status == 0
     assert "agrees; a correct theory is rejected with probability 0.01" in out
     assert [row["verdict"] for row in json.loads(path.read_text())["rows"]] == ["agrees"] * 4
+    assert picture.stat().st_size > 10_000
+
+
+def test_crosscheck_draws_measured_over_predicted(run, tmp_path, monkeypatch):
+    drawn, path = [], tmp_path / "a.json"
+    monkeypatch.setattr(_output, "save_picture", lambda ax, path: drawn.append(ax))
+    fits = ("--samples", "60,120", "--ridge", "0.1", "--noise", "0.5", "--trials", "50")
+    assert run("crosscheck", "--isotropic", "30", *fits, "--output", path, "--plot", "a.png")[0] == 0
+    rows = json.loads(path.read_text())["rows"]
+    ((points, _, _),) = drawn[0].containers
+    np.testing.assert_allclose(points.get_xdata(), [row["predicted"] for row in rows])
+    np.testing.assert_allclose(points.get_ydata(), [row["simulated"] / row["predicted"] for row in rows])
 
 
 MISTAKES = {

@@ -1,18 +1,223 @@
-"""The documents say what the package says."""
+"""The documents say what the package says: examples run, what is named exists, every export has its entry."""
 
+import doctest
 import importlib.util
+import inspect
+import re
+import shlex
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
-DOCS = Path(__file__).parent.parent / "docs"
+import pytest
+
+import modelcollapse as mc
+from modelcollapse import cli
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "notebooks"} & set(page.parts))
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+TEXTS |= {name: (ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CONTRIBUTING.md")}
 
 
-def formulas_page():
-    spec = importlib.util.spec_from_file_location("formulas_page", DOCS / "formulas_page.py")
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
+
+
+def module_at(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def test_formulas_page_is_the_catalogue():
-    module = formulas_page()
+    module = module_at(DOCS / "formulas_page.py")
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/formulas_page.py"
+
+
+# examples
+
+
+@pytest.mark.parametrize("name", [name for name, text in TEXTS.items() if ">>>" in text])
+def test_the_examples_of_a_page_run(name, tmp_path, monkeypatch):
+    for extra in ("sklearn", "matplotlib"):
+        pytest.importorskip(extra)
+    monkeypatch.chdir(tmp_path)
+    text = re.sub(r"^```.*$", "", TEXTS[name], flags=re.M)  # else a closing fence is taken for output
+    page = doctest.DocTestParser().get_doctest(text, {}, name, str(ROOT / name), 0)
+    found = doctest.DocTestRunner().run(page)
+    assert found.attempted
+    assert found.failed == 0
+
+
+def not_run(text):
+    """Blocks of Python that doctest would pass over."""
+    return [block for block in blocks(text, "python") if not block.startswith(">>> ")]
+
+
+def test_every_block_of_python_is_an_example_that_runs():
+    assert {name: not_run(text) for name, text in TEXTS.items() if not_run(text)} == {}
+    assert not_run("```python\nimport nothing\n```\n") == ["import nothing\n"]
+
+
+def test_command_lines_parse():
+    shell = [block.replace("\\\n", " ") for text in TEXTS.values() for block in blocks(text, "bash")]
+    lines = "\n".join(shell).splitlines()
+    ours = [line for line in lines if line.startswith("modelcollapse ")]
+    assert ours
+    for line in ours:
+        assert cli._parser().parse_args(shlex.split(line)[1:]).command in cli.COMMANDS
+
+
+# what is named exists
+
+
+def missing_tests(text):
+    """Test files and tests that a page names and that are not there."""
+    named = re.findall(r"(tests/\w+\.py)(?:::(\w+))?", text)
+    return {
+        f"{file}::{test}"
+        for file, test in named
+        if not (ROOT / file).is_file() or (test and f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8"))
+    }
+
+
+def test_the_tests_that_pages_name_are_there():
+    assert {test for text in TEXTS.values() for test in missing_tests(text)} == set()
+    assert missing_tests("`tests/test_docs.py::test_nothing`") == {"tests/test_docs.py::test_nothing"}
+
+
+def test_every_record_is_explained_on_a_page_of_theory():
+    theory = "".join(text for name, text in TEXTS.items() if name.startswith("docs/theory"))
+    assert set(mc.theory.catalogue) == set(re.findall(r"formulas\.md#(\w+)\)", theory))
+
+
+# the reference
+
+
+def exports():
+    """Full names of all public objects."""
+    parts = {"modelcollapse": mc.__all__} | {
+        f"modelcollapse.{name}": getattr(mc, name).__all__ for name in ("theory", "numerics", "validation", "plot")
+    }
+    return {f"{part}.{name}" for part, names in parts.items() for name in names if not name.startswith("_")}
+
+
+def documented(texts):
+    """Full names of the objects that pages of the reference ask for."""
+    return set(re.findall(r"^\.\. (?:auto)?(?:function|class|data|module):: ([\w.]+)", "\n".join(texts), re.M))
+
+
+REFERENCE = [text for name, text in TEXTS.items() if name.startswith("docs/api")]
+
+
+def test_every_export_has_an_entry_in_the_reference():
+    assert exports() - documented(REFERENCE) == set()
+    without = [text.replace("autofunction:: modelcollapse.predict\n", "planted\n") for text in REFERENCE]
+    assert exports() - documented(without) == {"modelcollapse.predict"}
+
+
+def test_every_command_has_its_help_in_the_reference():
+    assert set(re.findall(r"command-help:: (\w+)", "".join(REFERENCE))) == set(cli.COMMANDS)
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory):
+    """Names in the objects.inv of the reference, built alone; the whole site is built by continuous integration."""
+    for needed in ("sphinx", "myst_nb", "furo"):
+        pytest.importorskip(needed)
+    built = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-c", str(DOCS), str(DOCS / "api"), str(built)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *_, listed = (built / "objects.inv").read_bytes().split(b"\n", 4)  # four lines of text, the rest compressed
+    rows = [line.split() for line in zlib.decompress(listed).decode().splitlines()]
+    names = {row[0] for row in rows if row[1].startswith("py:")}
+    return names, (built / "command_line.html").read_text(encoding="utf-8")
+
+
+def test_the_built_inventory_has_every_export(inventory):
+    names, _ = inventory
+    assert exports() - names == set()
+    assert (exports() | {"modelcollapse.planted"}) - names == {"modelcollapse.planted"}
+
+
+def test_the_built_pages_show_the_help_of_commands(inventory):
+    _, page = inventory
+    assert all(f"usage: modelcollapse {command} " in page for command in cli.COMMANDS)
+
+
+# docstrings
+
+SHOWN_BY = {  # what a function returns is shown by its example
+    "Agreement": "crosscheck",
+    "Estimate": "simulate",
+    "Formula": "catalogue",
+    "KernelChain": "kernel_chain",
+    "Prediction": "predict",
+}
+
+
+def without_example(objects):
+    """Names of callables that no example of the public docstrings uses, those of methods included."""
+    kinds = [thing for thing in objects.values() if inspect.isclass(thing)]
+    methods = [method for kind in kinds for _, method in inspect.getmembers(kind, inspect.isfunction)]
+    texts = "\n".join(f"{thing.__doc__}" for thing in [*objects.values(), *methods])
+    lines = re.findall(r"^\s*(?:>>>|\.\.\.) (.*)", texts, re.M)
+    used = set(re.findall(r"\w+", " ".join(lines)))
+    return {name for name, thing in objects.items() if callable(thing) and SHOWN_BY.get(name, name) not in used}
+
+
+def test_every_public_callable_has_an_example():
+    objects = {}
+    for full in exports():
+        part, name = full.rsplit(".", 1)
+        thing = getattr(sys.modules[part], name)
+        objects[name] = thing
+    objects["catalogue module"] = mc.theory.records
+    assert without_example(objects) == set()
+
+    def planted():
+        """No example."""
+
+    assert without_example(objects | {"planted": planted}) == {"planted"}
+
+
+def test_docstrings_are_shown_as_they_are_meant():
+    converted = module_at(DOCS / "extensions" / "plain_docstrings.py").converted
+    docstring = """A title with coef_ and 2*x*y.
+
+    Given `predict`, $a_b$ and *these*:
+    - one | two
+
+        shown = as it *stands*
+
+    Parameters
+    ----------
+    x : array (P,), of *anything*
+        Text_ with `code`.
+
+    >>> 1 / 0
+    Traceback (most recent call last):
+        ...
+    ZeroDivisionError: division by zero
+    """
+    lines = converted(inspect.cleandoc(docstring).splitlines(), {"predict": "modelcollapse.predict"})
+    shown = [line for line in lines if line]
+    assert shown == [
+        r"A title with coef\_ and 2\*x\*y.",
+        r"Given \ :py:obj:`predict <modelcollapse.predict>`\ , \ :math:`a_b`\  and \ *these*\ :",
+        r"- one \| two",
+        "::",
+        "    shown = as it *stands*",
+        ".. rubric:: Parameters",
+        r"``x`` : array (P,), of \ *anything*\ ",
+        r"    Text\_ with \ ``code``\ .",
+        ">>> 1 / 0",
+        "Traceback (most recent call last):",
+        "    ...",
+        "ZeroDivisionError: division by zero",
+    ]

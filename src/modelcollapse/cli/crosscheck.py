@@ -43,10 +43,9 @@ def run(arguments):
     _output.report(_output.rows_of(columns), arguments, vars(arguments))
     print(f"{found.verdict}; a correct theory is rejected with probability {arguments.budget:g}")
     if arguments.plot:
-        from matplotlib.figure import Figure
+        from modelcollapse import plot
 
-        ax = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained").add_subplot()
-        _output.save_picture(found.plot(ax), arguments.plot)
+        _output.save_picture(plot.agreement(found, relative=True), arguments.plot)
 
 
 def _client(address):

@@ -1,0 +1,1 @@
+"""The pictures of `modelcollapse.plot`, one kind per file."""
