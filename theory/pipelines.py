@@ -311,11 +311,34 @@ class Fit(Model):
         return f"fit({'; '.join(rows)}{more}; {trained}{features})"
 
 
+class _Repeated(Model):
+    """Several fits in a row from one start; `domains` names their numbers."""
+
+    __slots__ = ()
+
+    start: Model
+    domains: ClassVar[dict[str, domains.Domain]]
+
+    @property
+    def parents(self):
+        return (self.start,)
+
+    @property
+    def numbers(self):
+        return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+
+    def _rebuilt(self, spectrum, parents, values):
+        return type(self)(spectrum, parents[0], *values)
+
+    def __repr__(self):
+        inside = ", ".join(f"{label}={show(value)}" for label, value, _ in self.numbers)
+        return f"{self.kind}(start={_brief(self.start)}, {inside})"
+
+
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
-class Chain(Model):
+class Chain(_Repeated):
     """n generations, each fitted on fresh inputs that the one before labelled."""
 
-    kind: ClassVar[str] = "chain"
     spectrum: Spectrum
     start: Model
     generations: Number
@@ -323,31 +346,16 @@ class Chain(Model):
     noise: Number
     ridge: Number
 
-    @property
-    def parents(self):
-        return (self.start,)
-
-    @property
-    def numbers(self):
-        return (
-            ("generations", self.generations, domains.GENERATIONS),
-            ("samples", self.samples, domains.SAMPLES),
-            ("noise", self.noise, domains.NOISE),
-            ("ridge", self.ridge, domains.RIDGE),
-        )
-
-    def _rebuilt(self, spectrum, parents, values):
-        return Chain(spectrum, parents[0], *values)
-
-    def __repr__(self):
-        return _described(self, "chain", "generations")
+    kind: ClassVar[str] = "chain"
+    domains: ClassVar = {
+        "generations": domains.GENERATIONS, "samples": domains.SAMPLES, "noise": domains.NOISE, "ridge": domains.RIDGE,
+    }
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
-class Accumulate(Model):
+class Accumulate(_Repeated):
     """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
 
-    kind: ClassVar[str] = "accumulate"
     spectrum: Spectrum
     start: Model
     rounds: Number
@@ -355,24 +363,10 @@ class Accumulate(Model):
     noise: Number
     penalty: Number
 
-    @property
-    def parents(self):
-        return (self.start,)
-
-    @property
-    def numbers(self):
-        return (
-            ("rounds", self.rounds, domains.ROUNDS),
-            ("samples", self.samples, domains.SAMPLES),
-            ("noise", self.noise, domains.NOISE),
-            ("penalty", self.penalty, domains.RIDGE),
-        )
-
-    def _rebuilt(self, spectrum, parents, values):
-        return Accumulate(spectrum, parents[0], *values)
-
-    def __repr__(self):
-        return _described(self, "accumulate", "rounds")
+    kind: ClassVar[str] = "accumulate"
+    domains: ClassVar = {
+        "rounds": domains.ROUNDS, "samples": domains.SAMPLES, "noise": domains.NOISE, "penalty": domains.RIDGE,
+    }
 
 
 def _alone(source):
@@ -596,10 +590,5 @@ def _is_one(value):
 
 
 def _brief(model):
-    names = {Truth: "truth", Mixture: "a mixture", Fit: "a fit", Chain: "a chain", Accumulate: "an accumulation"}
-    return names[type(model)]
-
-
-def _described(model, name, count):
-    inside = ", ".join(f"{label}={show(value)}" for label, value, _ in model.numbers)
-    return f"{name}(start={_brief(model.start)}, {inside})"
+    names = {"truth": "truth", "mixture": "a mixture", "chain": "a chain", "accumulate": "an accumulation"}
+    return names.get(model.kind, "a fit")

@@ -91,24 +91,10 @@ class Agreement:
         return "\n".join([*lines, summary])
 
     def plot(self, ax=None):
-        """Simulated over predicted error at each point, with intervals and the allowance; returns the axes."""
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("a plot needs matplotlib; install it with: pip install 'modelcollapse[plots]'") from error
-        ax = plt.subplots()[1] if ax is None else ax
-        columns = self.to_dict()
-        usable = np.isfinite(columns["predicted"]) & (columns["predicted"] > 0) & np.isfinite(columns["high"])
-        at, predicted = np.flatnonzero(usable), columns["predicted"][usable]
-        ratio, low, high = (columns[name][usable] / predicted for name in ("simulated", "low", "high"))
-        allowed = columns["allowance"][usable]
-        ax.bar(at, 2 * allowed, bottom=1 - allowed, width=0.8, alpha=0.25, label="allowed for finite size")
-        ax.errorbar(at, ratio, [np.maximum(ratio - low, 0), np.maximum(high - ratio, 0)], fmt="o", label="simulation")
-        ax.axhline(1, lw=0.8, color="black")
-        ax.set_xlabel("point")
-        ax.set_ylabel("simulated / predicted test error")
-        ax.legend()
-        return ax
+        """Simulated over predicted errors with two standard errors and the allowance; `mc.plot.agreement` has more."""
+        from modelcollapse.plot import agreement
+
+        return agreement(self, relative=True, ax=ax)
 
 
 def crosscheck(

@@ -1,5 +1,7 @@
 """Phase diagrams of the scaling laws: which part of the test error rules where."""
 
+from typing import Any
+
 import numpy as np
 
 from modelcollapse._extras import require
@@ -78,7 +80,7 @@ def phase_diagram(
     >>> [text.get_text() for text in ax.figure.legends[0].get_texts()]
     ['generator samples', 'generator aspect', 'nothing vanishes']
     """
-    numbers = {
+    numbers: dict[str, Any] = {
         "ell": ell,
         "generations_exponent": generations_exponent,
         "generator_samples_exponent": generator_samples_exponent,
@@ -89,7 +91,7 @@ def phase_diagram(
         "r": r,
     }
     numbers, plane = _setting(numbers)
-    axes = [np.linspace(*numbers[name], pixels) for name in plane]
+    axes = [np.linspace(numbers[name][0], numbers[name][1], pixels) for name in plane]
     fixed = {name: value for name, value in numbers.items() if name not in plane and value is not None}
     rate, regimes = _law(numbers | dict(zip(plane, np.meshgrid(*axes), strict=True)))
 
@@ -124,7 +126,7 @@ def phase_diagram(
     return ax
 
 
-def _setting(numbers):
+def _setting(numbers: dict[str, Any]):
     """All numbers and ranges, and the names of the two ranges."""
     ranges = [name for name, value in numbers.items() if np.ndim(value)]
     if not ranges and numbers["ell"] is None:
@@ -135,8 +137,8 @@ def _setting(numbers):
         usual = (0.0, 1.0), (float(numbers["aspect_exponent"]), 1.5)
     else:
         usual = 0.0, 1.0
-    defaults = dict(zip(("generations_exponent", "generator_samples_exponent"), usual, strict=True))
-    numbers = {name: defaults.get(name) if value is None else value for name, value in numbers.items()}
+    defaults: dict[str, Any] = dict(zip(("generations_exponent", "generator_samples_exponent"), usual, strict=True))
+    numbers = {name: defaults.get(name) if v is None else v for name, v in numbers.items()}
     if len(ranges) != 2:
         raise ValueError(f"{len(ranges)} ranges ({', '.join(ranges) or 'none'}); give two numbers as (low, high)")
     for name in ranges:
