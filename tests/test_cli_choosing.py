@@ -109,9 +109,62 @@ def test_real_rows_stand_in_for_the_noise(run, tmp_path):
     assert "recommended" in out
 
 
+def marked_csv(path, real=30, column="by"):
+    """The rows of `synthetic_csv` shuffled, with a column in their midst that says who wrote each label."""
+    X, y = synthetic_csv(path, real=real)
+    order = np.random.default_rng(1).permutation(len(y))
+    lines = [",".join([*(f"x{j}" for j in range(19)), column, "x19", "y"])]
+    for i in order:
+        mark = ("Real" if i % 2 else "0") if i < real else "llama"
+        lines.append(",".join([*map(repr, X[i, :19].tolist()), mark, repr(float(X[i, 19])), repr(float(y[i]))]))
+    path.write_text("\n".join(lines))
+    return X[order], y[order], np.where(order < real, "real", "model")
+
+
+def test_a_column_marks_the_real_rows(run, tmp_path):
+    """The rows, not their order, decide: the estimator told the same origins chooses the same ridge."""
+    X, y, origin = marked_csv(tmp_path / "labels.csv")
+    path = tmp_path / "out.json"
+    options = ("--kernel", "linear", "--generations", 5, "--generator-samples", 100, "--output", path)
+    status, _, err = run("ridge", "--data", tmp_path / "labels.csv", "--origin", "by", *options)
+    assert status == 0, err
+    found = {row["point"]: row["ridge"] for row in json.loads(path.read_text())["rows"]}
+    expected = CollapseAwareRidge(5, 100).fit(X, y, origin=origin)
+    assert found["recommended"] == pytest.approx(expected.ridge_, rel=1e-9)
+    status, _, err = run("ridge", "--data", tmp_path / "labels.csv", "--origin", "by", "--rows", 60, *options)
+    assert status == 0, err
+    found = {row["point"]: row["ridge"] for row in json.loads(path.read_text())["rows"]}
+    expected = CollapseAwareRidge(5, 100).fit(X[:60], y[:60], origin=origin[:60])
+    assert found["recommended"] == pytest.approx(expected.ridge_, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "fragment"),
+    [
+        ("a,b,by\n1,2,real\n3,4,fake\n", "who", "0 columns of that name; its first row is a, b, by"),
+        ("a,b,by,by\n1,2,real,0\n3,4,fake,1\n", "by", "2 columns of that name"),
+        ("a,b,by\n1,2,real\n3,4\n", "by", "row 3: 2 columns"),
+        ("a,b,by\n1,x,real\n3,4,fake\n", "by", "labels.csv, row 2, column b: 'x' is not a number"),
+        ("a,b,by\n1,2,fake\n3,4,fake\n5,7,real\n", "by", "two or more rows with real labels"),
+        ("", "by", "0 columns"),
+    ],
+)
+def test_a_column_that_marks_nothing_is_named(run, tmp_path, content, column, fragment):
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    provenance = ("--generations", 1, "--generator-samples", 9)
+    status, _, err = run("ridge", "--data", path, "--origin", column, "--kernel", "linear", *provenance)
+    assert status == 2
+    assert fragment in err
+    assert len(err.strip().splitlines()) == 1
+
+
 MISTAKES = {
     "no generator": ["ridge", "--isotropic", "5", "--generations", "2"],
     "real rows of a spectrum": ["ridge", "--isotropic", "5", "--real-rows", "2"],
+    "origin of a spectrum": ["ridge", "--isotropic", "5", "--origin", "by"],
+    "origin of the digits": ["ridge", "--data", "digits", "--origin", "by"],
+    "two marks": ["ridge", "--data", "digits", "--origin", "by", "--real-rows", "3"],
     "samples of a data set": ["ridge", "--data", "digits", "--samples", "50"],
     "two generations of one data set": ["ridge", "--data", "digits", "--generations", "1,2", *FAKE],
     "negative ridge": ["ridge", "--isotropic", "5", "--generations", "1", *FAKE, "--generator-ridge=-1"],
@@ -175,3 +228,15 @@ def test_the_page_on_criteria_is_the_study():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/which_criterion_page.py"
+
+
+def test_code_blocks_of_the_page_hold_commands_and_end():
+    """Fences stand alone in their lines, in pairs; between them every line is a command or goes on from one."""
+    lines = (DOCS / "which_criterion.md").read_text(encoding="utf-8").splitlines()
+    fences = [i for i, line in enumerate(lines) if "```" in line]
+    assert [lines[i] for i in fences] == ["```bash", "```"] * (len(fences) // 2)
+    assert len(fences) == 4
+    for first, last in zip(fences[::2], fences[1::2], strict=True):
+        assert not lines[last - 1].endswith("\\")
+        for before, line in zip(lines[first:last], lines[first + 1 : last], strict=False):
+            assert before.endswith("\\") or line.startswith(("modelcollapse ", "python "))

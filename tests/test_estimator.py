@@ -18,8 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from modelcollapse.estimator import CollapseAwareRidge, Provenance
-from modelcollapse.theory import corrected_risk
-from modelcollapse.theory.corrected_risk import chain_moments, effective_ridge, population_spectrum
+from modelcollapse.theory import source_conditions
+from modelcollapse.theory.source_conditions import chain_moments, effective_ridge, population_spectrum
 
 RNG = np.random.default_rng
 
@@ -180,13 +180,13 @@ def test_corrected_risk_follows_the_test_error_against_the_truth(setting):
 @pytest.mark.parametrize("setting", ["ridge", "mix, ridge"])
 def test_the_noise_term_alone_is_rejected(setting, monkeypatch):
     """Negative control: without the bias term the corrected risk leaves the truth."""
-    original = corrected_risk.chain_moments
+    original = source_conditions.chain_moments
 
     def unshrunk(*arguments):
         mean, variance = original(*arguments)
         return np.ones_like(mean), variance
 
-    monkeypatch.setattr(corrected_risk, "chain_moments", unshrunk)
+    monkeypatch.setattr(source_conditions, "chain_moments", unshrunk)
     assert worst(*estimated_errors(setting, 60)) > 6
 
 
@@ -208,7 +208,8 @@ def test_choice_beats_gcv_on_labels_of_many_generations():
 @pytest.mark.parametrize(("rows", "clean_noise"), [(30, SIGMA), (30, 3 * SIGMA), (90, SIGMA)])
 @pytest.mark.parametrize("ridge", [0.0, 0.003])
 def test_generator_noise_is_found_from_clean_rows_whatever_their_noise(ridge, rows, clean_noise):
-    """Mean of 40 estimates within 20 %, where σ0 is three times the label noise of the rows at hand."""
+    """Mean of 40 estimates within 25 %, where σ0 is three times the label noise of the rows at hand, which is
+    where the prior pulls."""
     origins = (Provenance(), Provenance(6, 160, 3 * SIGMA, ridge))
     found = []
     for rng in map(RNG, np.random.SeedSequence(5).spawn(40)):
@@ -216,7 +217,7 @@ def test_generator_noise_is_found_from_clean_rows_whatever_their_noise(ridge, ro
         y[:rows] += np.sqrt(clean_noise**2 - SIGMA**2) * rng.standard_normal(rows)
         origin = ["real"] * rows + ["model"] * (150 - rows)
         found.append(CollapseAwareRidge(6, 160, None, ridge).fit(X, y, origin=origin).generator_noise_)
-    assert np.mean(found) == pytest.approx(3 * SIGMA, rel=0.2)
+    assert np.mean(found) == pytest.approx(3 * SIGMA, rel=0.25)
 
 
 def test_least_squares_and_a_vanishing_ridge_find_the_same_noise():
@@ -228,7 +229,7 @@ def test_least_squares_and_a_vanishing_ridge_find_the_same_noise():
         marks = ["real"] * 280 + ["model"] * 120
         pair = [CollapseAwareRidge(6, 160, None, ridge).fit(X, y, origin=marks) for ridge in (0.0, 1e-9)]
         found.append([model.generator_noise_ for model in pair])
-    assert [model.criterion_ for model in pair] == ["noise", "noise and bias"]
+    assert [model.criterion_ for model in pair] == ["noise, posterior", "noise and bias"]
     exact, plug_in = np.mean(found, axis=0)
     assert plug_in == pytest.approx(exact, rel=0.1)
 
@@ -296,15 +297,23 @@ def test_lives_in_pipelines_and_searches():
     assert set(search.best_params_) == {"generations"}
 
 
-def test_unlabelled_inputs_sharpen_the_choice_and_change_no_exact_one():
+def test_unlabelled_inputs_sharpen_what_is_measured_on_inputs():
+    """The leverage of Gaussian inputs is 1 within a few per cent on either set; eigenvalues change more."""
     X, y = problem(60, 30)
     more = problem(300, 30, seed=2)[0]
-    exact = CollapseAwareRidge(3, 50, 0.2)
-    assert exact.fit(X, y).ridge_ == exact.fit(X, y, unlabelled=more).ridge_
-    estimated = CollapseAwareRidge(3, 50, 0.2, 0.1)
-    first, second = estimated.fit(X, y).path_, clone(estimated).fit(X, y, unlabelled=more).path_
-    assert not np.array_equal(first["corrected_risk"], second["corrected_risk"])
-    np.testing.assert_array_equal(first["gcv"], second["gcv"])
+    for ridge, close in ((0.0, True), (0.1, False)):
+        model = CollapseAwareRidge(3, 50, 0.2, ridge)
+        first, second = model.fit(X, y).path_, clone(model).fit(X, y, unlabelled=more).path_
+        np.testing.assert_array_equal(first["gcv"], second["gcv"])
+        assert not np.array_equal(first["corrected_risk"], second["corrected_risk"])
+        assert np.allclose(first["corrected_risk"], second["corrected_risk"], rtol=0.01) == close
+
+
+def test_few_directions_are_judged_by_their_posterior():
+    X, y = problem(100, 20)
+    few, many = CollapseAwareRidge(3, 50, 0.2).fit(X, y), CollapseAwareRidge(3, 50, 0.2).fit(X[:75], y[:75])
+    assert (few.criterion_, many.criterion_) == ("noise, posterior", "noise")
+    assert CollapseAwareRidge(3, 50, 0.0).fit(X, y).ridge_ == CollapseAwareRidge().fit(X, y).ridge_
 
 
 def test_population_eigenvalues_come_back_from_sample_ones():

@@ -73,6 +73,7 @@ def test_exact_chain_step_has_the_law_of_a_direct_fit():
 def test_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(study, "REGIMES", (study.REGIMES[-2],))
+    monkeypatch.setattr(study, "HELD_OUT", ())
     for name in ("table.csv", "table.json"):
         arguments = [
             "--trials",

@@ -46,6 +46,8 @@ _PUBLIC = {  # public name -> the module that holds it
     "optimal_exponent": "modelcollapse.theory.scaling",
     "scaling_exponents": "modelcollapse.theory.scaling",
     "CollapseAwareRidge": "modelcollapse.estimator",
+    "CollapseAwareGradientFlow": "modelcollapse.stopping",
+    "StoppingMonitor": "modelcollapse.stopping",
     "Provenance": "modelcollapse.estimator",
     "simulate": "modelcollapse.validation.simulation",
     "crosscheck": "modelcollapse.validation.agreement",

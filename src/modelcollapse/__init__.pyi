@@ -17,6 +17,8 @@ from modelcollapse.numerics.shortcuts import delta as delta
 from modelcollapse.numerics.shortcuts import effective_ridge as effective_ridge
 from modelcollapse.numerics.shortcuts import test_error as test_error
 from modelcollapse.numerics.tuning import tune as tune
+from modelcollapse.stopping import CollapseAwareGradientFlow as CollapseAwareGradientFlow
+from modelcollapse.stopping import StoppingMonitor as StoppingMonitor
 from modelcollapse.theory.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.filters import IteratedRidge as IteratedRidge

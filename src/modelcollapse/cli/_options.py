@@ -29,6 +29,8 @@ GRID = (
     "a GRID is a comma list of numbers and ranges START:STOP:COUNT (even) or START:STOP:COUNTlog (geometric)"
 )
 
+RIDGE = "1e-3"  # of the last fit
+
 
 def numbers(text):
     """The numbers of a grid, in the order given."""
@@ -198,9 +200,9 @@ def fits(parser, samples="50:5000:9log"):
     group.add_argument(
         "--ridge",
         type=numbers,
-        default="1e-3",
+        default=RIDGE,
         metavar="GRID",
-        help="lambda, penalty against the mean squared error (default: %(default)s)",
+        help=f"lambda, penalty against the mean squared error (default: {RIDGE})",
     )
     group.add_argument(
         "--noise",

@@ -6,7 +6,10 @@ rows, whose labels the described generations wrote. A ridge is lambda of the mea
 scikit-learn's, lambda times the rows.
 """
 
+import csv
+import tempfile
 import warnings
+from pathlib import Path
 
 from modelcollapse.cli import _options, _output
 
@@ -14,7 +17,9 @@ HELP = "the recommended ridge for labels that models wrote"
 EXAMPLE = """  modelcollapse ridge --power-law 1.5 0.7 200 --samples 300 --generations 0,5,20 \\
       --generator-samples 400 --generator-ridge 0 --plot ridge.png
   modelcollapse ridge --data labels.csv --kernel linear --generations 5 --generator-samples 400 \\
-      --generator-noise 0.3"""
+      --generator-noise 0.3
+  modelcollapse ridge --data marked.csv --origin written_by --kernel linear --generations 5 \\
+      --generator-samples 400"""
 
 
 def options(parser):
@@ -24,7 +29,10 @@ def options(parser):
     add = group.add_argument
     add("--samples", type=_options.whole_numbers, metavar="GRID", help="T, rows (default: 1000; not with --data)")
     add("--noise", type=float, metavar="SIGMA", help="label noise of the rows (default: 0.1; not with --data)")
-    add("--real-rows", type=_options.positive_whole, metavar="N", help="with --data: the first N rows have real labels")
+    which = group.add_mutually_exclusive_group().add_argument
+    which("--origin", metavar="COLUMN", help="with --data FILE.csv: the column that says who wrote each label; "
+          "real or 0 is a real one, anything else a generator's")  # fmt: skip
+    which("--real-rows", type=_options.positive_whole, metavar="N", help="with --data: the first N labels are real")
     group = parser.add_argument_group("who wrote their labels")
     add = group.add_argument
     add("--generations", type=_options.exact_whole_numbers, default="0", metavar="GRID",
@@ -38,15 +46,21 @@ def options(parser):
     add("--generator-ridge", type=float, default=0.0, metavar="LAMBDA0",
         help="penalty of every generation (default: 0, least squares)")  # fmt: skip
     add("--generator-noise", type=float, metavar="SIGMA0",
-        help="label noise of every generation (default: that of --noise, or estimated from --real-rows)")  # fmt: skip
+        help="label noise of every generation (default: that of --noise, or estimated from the real rows)")  # fmt: skip
     _options.output(parser)
 
 
 def run(arguments):
     if max(arguments.generations) > 0 and arguments.generator_samples is None:
         raise ValueError("--generations above 0 need --generator-samples, the rows of every generation's fit")
-    data = _options.data_of(arguments)
-    rows, ax = _described(arguments) if data is None else _estimated(arguments, *data)
+    if arguments.data is None:
+        given = [name for name in ("real_rows", "origin") if getattr(arguments, name)]
+        if given:
+            raise ValueError(f"--{given[0].replace('_', '-')} belongs to --data")
+        _options.data_of(arguments)  # refuses what belongs to --data
+        rows, ax = _described(arguments)
+    else:
+        rows, ax = _estimated(arguments, *_marked(arguments))
     if ax is not None:
         _output.save_picture(ax, arguments.plot)
     _output.report(rows, arguments, vars(arguments))
@@ -59,8 +73,6 @@ def _described(arguments):
     import modelcollapse as mc
     from modelcollapse.numerics.optimise import optimal_ridge
 
-    if arguments.real_rows:
-        raise ValueError("--real-rows belongs to --data")
     noise = 0.1 if arguments.noise is None else arguments.noise
     noise0 = noise if arguments.generator_noise is None else arguments.generator_noise
     generations, samples = np.meshgrid(arguments.generations, arguments.samples or [1000], indexing="ij")
@@ -97,7 +109,52 @@ def _described(arguments):
     return _output.rows_of(columns), ax
 
 
-def _estimated(arguments, dataset, kernel, kernel_options):
+def _marked(arguments):
+    """The data set, kernel, its options and the origin of every row, or None where nothing marks them."""
+    import numpy as np
+
+    if arguments.origin is None:
+        dataset, kernel, options = _options.data_of(arguments)
+        count = arguments.real_rows
+        origin = np.where(np.arange(len(dataset.targets)) < count, "real", "model") if count else None
+        return dataset, kernel, options, origin
+    where = arguments.data
+    with tempfile.TemporaryDirectory() as folder:
+        marks, arguments.data = _without_column(Path(where), arguments.origin, Path(folder))
+        try:
+            dataset, kernel, options = _options.data_of(arguments)
+        except ValueError as error:
+            raise ValueError(str(error).replace(arguments.data, where)) from None
+        finally:
+            arguments.data = where
+    origin = np.where([mark.lower() in ("real", "0") for mark in marks], "real", "model")
+    return dataset, kernel, options, origin[: len(dataset.targets)]
+
+
+def _without_column(path, column, folder):
+    """The cells of one column of a CSV, and the path of a copy in `folder` without it."""
+    if path.suffix.lower() != ".csv":
+        raise ValueError(f"--origin names a column of a CSV, and {path} is none; use --real-rows")
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text; give a CSV file") from None
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
+    names = [cell.strip() for cell in rows[0]] if rows else []
+    if names.count(column) != 1:
+        raise ValueError(f"--origin {column}: {path} has {names.count(column)} columns of that name; "
+                         f"its first row is {', '.join(names)}")  # fmt: skip
+    at = names.index(column)
+    for i, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise ValueError(f"{path}, row {i}: {len(row)} columns where the first row has {len(names)}")
+    copy = folder / path.name
+    copy.write_text("\n".join(delimiter.join(row[:at] + row[at + 1 :]) for row in rows), encoding="utf-8")
+    return [row[at].strip() for row in rows[1:]], str(copy)
+
+
+def _estimated(arguments, dataset, kernel, kernel_options, origin):
     """The recommended and the GCV point of a data set, and the picture if it was asked for."""
     import numpy as np
 
@@ -108,13 +165,12 @@ def _estimated(arguments, dataset, kernel, kernel_options):
     if len(arguments.generations) > 1:
         raise ValueError("--generations is a grid; a data set has one number of generations")
     n, count = arguments.generations[0], len(dataset.targets)
-    if n and arguments.generator_noise is None and not arguments.real_rows:
-        raise ValueError("give --generator-noise, or say with --real-rows how many rows have real labels")
+    if n and arguments.generator_noise is None and (origin is None or np.sum(origin == "real") < 2):
+        raise ValueError("give --generator-noise, or mark two or more rows with real labels by --origin or --real-rows")
     estimator = require("modelcollapse.estimator", extra="estimator").CollapseAwareRidge(
         generations=n, generator_samples=arguments.generator_samples, generator_noise=arguments.generator_noise,
         generator_ridge=arguments.generator_ridge, kernel=kernel, **kernel_options,
     )  # fmt: skip
-    origin = np.where(np.arange(count) < arguments.real_rows, "real", "model") if arguments.real_rows else None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         estimator.fit(dataset.inputs, dataset.targets, origin=origin)
@@ -140,25 +196,8 @@ def _estimated(arguments, dataset, kernel, kernel_options):
 
 
 def _drawn(path, curves, points, ylabel):
-    """Error against ridge; filled circles where it is recommended to stand, crosses where GCV stands."""
-    import numpy as np
-
+    """Error against ridge; a filled circle where it is recommended to stand, a cross where GCV stands."""
     from modelcollapse import plot
 
-    ax = plot.error_curves(path, curves, xlabel="ridge (λ of the mean squared error)", ylabel=ylabel)
-    for line in ax.get_lines():
-        line.set_marker("")
-    for (label, ridge, error), marker in zip(points, "oX", strict=True):
-        ridge, error = np.ravel(ridge), np.ravel(error)
-        at = np.clip(ridge, path[0], path[-1])
-        worth = f" ({error[0]:.3g} at λ = {ridge[0]:.2g})" if len(ridge) == 1 else ""
-        ax.plot(at, error, marker, color="black", markersize=8, linestyle="none", label=f"{label}{worth}",
-                markerfacecolor="white" if marker == "X" else "black", zorder=5)  # fmt: skip
-    shown, labels = ax.get_legend_handles_labels()
-    lines = [line for line in ax.get_lines() if line not in shown][: len(curves)]
-    finite = np.concatenate([np.ravel(error) for _, _, error in points])
-    top = np.nanmax(np.where(np.isfinite(finite), finite, np.nan))
-    if ax.get_yscale() == "log":
-        ax.set_ylim(top=min(ax.get_ylim()[1], 100 * top))
-    ax.legend([*lines, *shown], [*curves, *labels], frameon=False, fontsize="small")
-    return ax
+    picks = {label: (ridge, error) for label, ridge, error in points}
+    return plot.ridge_path(path, curves, picks=picks, ylabel=ylabel)
