@@ -79,9 +79,10 @@ def optimal_stopping(model, values=None):
         raise ValueError("features and optimal_stopping do not go together; give a fit without features")
     values = {symbol: value for symbol, value in check_values(model, values).items()}
     symbol = _time()
-    flow, ridge = (Fit(model.spectrum, model.sources, *trained) for trained in ((None, GradientFlow(symbol)), (0,)))
+    fits = ((None, GradientFlow(symbol)), (0.0,), (np.inf,))
+    flow, ridge, untrained = (Fit(model.spectrum, model.sources, *trained) for trained in fits)
     values = {s: v for s, v in values.items() if s in flow.free}
-    null = predict(flow, {**values, symbol: 0.0}).test_error
+    null = predict(untrained, values).test_error
     shape = np.shape(null)
 
     def along(times):
@@ -95,7 +96,7 @@ def optimal_stopping(model, values=None):
     errors = along(times[(slice(None), *(slice(0, 1) for _ in shape))])
     rounding = _ROUNDING * np.max(errors, 0)
     lowest = np.min(errors, 0) * (1 + _ROUNDING) + rounding
-    never, always = null <= lowest, errors[-1] <= lowest
+    never, always, limit = null <= lowest, errors[-1] <= lowest, errors[-1]
     for _ in range(_ZOOMS):
         best = np.clip(np.argmin(errors, 0), 1, len(times) - 2)[None]
         low, high = (np.take_along_axis(times, best + step, 0)[0] for step in (-1, 1))
@@ -103,7 +104,6 @@ def optimal_stopping(model, values=None):
         errors = along(times)
     best = np.argmin(errors, 0)[None]
     time, error = (np.take_along_axis(x, best, 0)[0] for x in (times, errors))
-    limit = along(np.asarray(_LONGEST / (largest or 1.0)))
     time = np.where(never, 0.0, np.where(always, np.inf, time))
     error = np.where(never, null, np.where(always, np.where(limit > rounding, limit, 0), error))
     least = optimal_ridge(ridge, values).test_error

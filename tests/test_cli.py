@@ -102,6 +102,78 @@ def test_curve_trains_on_a_csv(run, tmp_path):
     assert all(row["standard_error"] > 0 for row in table(path))
 
 
+TRAINED = ["curve", "--over", "time", "--isotropic", "50", "--samples", "100", "--noise", "0.5", "--times", "0.1,1,10"]
+
+
+def test_curve_over_time_says_when_to_stop(run, tmp_path, monkeypatch):
+    drawn, path = [], tmp_path / "a.csv"
+    monkeypatch.setattr(_output, "save_picture", lambda ax, path: drawn.append(ax))
+    status, out, _ = run(*TRAINED, *FAKE, "--output", path, "--plot", "a.png")
+    assert status == 0
+    w0, rows = mc.truth(mc.isotropic(50)), table(path)
+    labels = [model.label(100, 0.5) for model in (w0, mc.chain(mc.fit(w0.label(150, 0.2)), [2], 150, 0.2))]
+    best = [mc.optimal_stopping(mc.fit(source)) for source in labels]
+    assert [row["time"] for row in rows] == [0.1, 1, 10] * 2
+    for source, part in zip(labels, (rows[:3], rows[3:]), strict=True):
+        expected = mc.predict(mc.fit(source, filter=mc.GradientFlow([0.1, 1, 10]))).test_error
+        np.testing.assert_allclose([row["test_error"] for row in part], expected, rtol=1e-9)
+    lines = [line for line in out.splitlines() if line.startswith("n = ")]
+    assert lines == [
+        f"n = {n}: stop at time {np.max(x.time):.4g}: test error {np.max(x.test_error):.4g}, "
+        f"{np.max(x.ratio):.4g} times that of the best ridge"
+        for n, x in zip((0, 3), best, strict=True)
+    ]
+    stars = [line for line in drawn[0].get_lines() if line.get_marker() == "*"]
+    np.testing.assert_allclose([line.get_xdata()[0] for line in stars], [np.max(x.time) for x in best], rtol=1e-9)
+    assert [text.get_text() for text in drawn[0].get_legend().get_texts()] == ["n = 0", "n = 3"]
+
+
+@pytest.mark.slow
+def test_curve_over_time_simulates_and_trains(run, tmp_path):
+    """Predicted and measured at five standard errors and 10 %, six points each."""
+    digits = ["curve", "--over", "time", "--data", "digits", "--rows", "500", "--gamma", "0.05", "--samples", "60",
+              "--noise", "0.5", "--times", "3,30,300"]  # fmt: skip
+    for number, problem in enumerate((TRAINED, digits)):
+        path = tmp_path / f"{number}.csv"
+        assert run(*problem, *FAKE[:-1], "0.01", "--simulate", "20", "--output", path)[0] == 0
+        for row in table(path):
+            distance = abs(row["measured"] - row["test_error"])
+            assert distance < 5 * row["standard_error"] + 0.1 * row["test_error"]
+
+
+def test_a_curve_runs_over_what_is_asked_for(run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(_output, "save_picture", lambda ax, path: drawn.append(ax))
+    problem = ("curve", "--isotropic", "50", "--samples", "100,200", "--ridge", "0.1,1,10", "--plot", "a.png")
+    for over in ("samples", "ridge"):
+        assert run(*problem, "--over", over)[0] == 0
+    assert [ax.get_xlabel() for ax in drawn] == ["samples", "ridge"]
+    texts = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in drawn]
+    assert texts == [["n = 0, ridge 0.1", "n = 0, ridge 1", "n = 0, ridge 10"], ["n = 0, T = 100", "n = 0, T = 200"]]
+
+
+@pytest.mark.parametrize(("stop", "said"), [
+    ((0.0, 1.0, 1.0), "do not train at all: the test error is then 1"),
+    ((np.inf, 0.5, 1.25), "train to the end: test error 0.5, 1.25 times that of the best ridge"),
+])
+def test_advice_at_the_ends_of_training(stop, said):
+    assert cli.curve._advice(*stop) == said
+
+
+def test_mistakes_about_time_are_explained(run):
+    over_time = ("curve", "--over", "time", "--isotropic", "5")
+    said = {
+        ("--samples", "9", "--ridge", "0.1"): "the penalty of the generations is --generator-ridge",
+        (): "--over time follows one fit and --samples names 9; give one number",
+        ("--samples", "9", "--generations", "1", "--generator-samples", "9"): "need --generator-ridge with --over time",
+        ("--samples", "9", "--times", "inf"): "training for ever is fit(..., ridge=0)",
+    }
+    for arguments, sentence in said.items():
+        status, _, err = run(*over_time, *arguments)
+        assert (status, err.count("\n")) == (2, 1)
+        assert sentence in err
+
+
 def test_small_demo(run, tmp_path):
     path, picture = tmp_path / "demo.csv", tmp_path / "demo.png"
     status, out, _ = run("demo", "--small", "--output", path, "--plot", picture)
@@ -177,6 +249,9 @@ MISTAKES = {
     "three power-law numbers too many": ["curve", "--power-law", "1.5", "0.5", "10", "7"],
     "a capacity that does not sum": ["curve", "--power-law", "0.9", "0.5"],
     "infinite dimension simulated": ["curve", "--power-law", "1.5", "0.5", "--simulate", "5"],
+    "times of no training": ["curve", "--isotropic", "5", "--times", "1,2"],
+    "a negative time": ["curve", "--over", "time", "--isotropic", "5", "--samples", "9", "--times=-1"],
+    "over nothing known": ["curve", "--over", "epochs", "--isotropic", "5"],
     "unknown kernel": ["curve", "--data", "digits", "--kernel", "fourier"],
     "a kernel without data": ["curve", "--isotropic", "5", "--kernel", "rbf"],
     "kernel option of another kernel": ["curve", "--data", "digits", "--rows", "50", "--degree", "2"],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 from sklearn.kernel_ridge import KernelRidge
 
 import modelcollapse as mc
@@ -90,6 +91,62 @@ def test_digits_stay_within_the_theory():
     assert np.max(np.abs(found.deviation)) < 0.25
 
 
+def test_one_stopped_run_is_gradient_flow(gaussian):
+    """Dual weights follow a' = (y − K a)/T, so K a(t) = (1 − e^{−tK/T}) y: by a matrix exponential, no eigenpairs."""
+    inputs, targets = gaussian[0][:60], gaussian[0][:60] @ np.ones(FEATURES)
+    found = kernel_chain(inputs, targets, "rbf", gamma=0.1, samples=59, time=30.0, runs=20, seed=3)
+    gram, errors = np.exp(-0.1 * np.sum((inputs[:, None] - inputs) ** 2, -1)), []
+    for left in range(60):
+        rest = np.delete(np.arange(60), left)
+        inside = gram[np.ix_(rest, rest)]
+        weights = np.linalg.solve(inside, targets[rest] - expm(-30 / 59 * inside) @ targets[rest])
+        errors.append((gram[left, rest] @ weights - targets[left]) ** 2)
+    assert all(np.isclose(draw, errors, rtol=1e-7).any() for draw in found.draws)
+
+
+@pytest.fixture(scope="module")
+def stopped():
+    """Training on the digits that is stopped, the data set taken for the population."""
+    data = datasets.digits().first(900)
+    return kernel_chain(
+        data.inputs, data.targets, gamma=0.05, generations=[[0], [3]], samples=200, time=[30, 1000], noise=0.5,
+        generator_samples=300, generator_ridge=1e-3, runs=20, held_out=False,
+    )  # fmt: skip
+
+
+def stopped_z(stopped, **wrong):
+    right = {"generations": [[0], [3]], "time": [30, 1000], "ridge": None} | wrong
+    predicted = predict_chain(
+        stopped.spectrum, samples=200, noise=0.5, generator_samples=300, generator_ridge=1e-3, generator_noise=0.5,
+        **right,
+    )  # fmt: skip
+    return z_scores(stopped, predicted.test_error)
+
+
+def test_training_on_digits_that_is_stopped_stays_within_the_theory(stopped):
+    """Four cells at 5 standard errors of 20 runs (Student-t: 8e-5 each) beyond 3 %: one false alarm in 3000 seeds."""
+    assert stopped_z(stopped).shape == (2, 2)
+    assert np.max(stopped_z(stopped)) < 5
+
+
+@pytest.mark.parametrize("wrong", [
+    {"ridge": [1 / 30, 1 / 1000], "time": None},          # the heuristic λ = 1/t
+    {"generations": [[1], [3]]}, {"generations": [[0], [1]]},
+    {"time": [60, 2000]},                                 # a loss without its factor 1/2
+], ids=["heuristic", "a generation more", "generations fewer", "twice the time"])
+def test_wrong_theories_of_stopping_are_rejected(stopped, wrong):
+    assert np.max(stopped_z(stopped, **wrong)) > 5
+
+
+def test_a_stopped_cell_draws_what_a_ridge_cell_draws(gaussian):
+    """Rows and noise do not depend on how the last fit is trained: endless training is λ = 0, none is λ = ∞."""
+    options = {"kernel": "rbf", "samples": 40, "noise": 0.1, "runs": 2, "gamma": 0.3}
+    inputs, targets = gaussian[0][:100], gaussian[1][:100]
+    for time, ridge in ((1e9, 0.0), (0.0, np.inf)):
+        found, same = (kernel_chain(inputs, targets, **how, **options) for how in ({"time": time}, {"ridge": ridge}))
+        np.testing.assert_allclose(found.draws, same.draws, rtol=1e-5)
+
+
 def test_a_cell_draws_the_same_whatever_the_others_are(gaussian):
     options = {"kernel": "linear", "ridge": 0.1, "noise": 0.1, "generator_samples": 50, "runs": 3, "seed": 11}
     inputs, targets = gaussian[0][:200], gaussian[1][:200]
@@ -128,6 +185,10 @@ def test_progress_is_reported(gaussian):
         ({"samples": 50}, "samples = 50 is too many: the data set has 50 rows"),
         ({"samples": 10.5}, "whole number of rows"),
         ({"ridge": -1}, "ridge = -1"),
+        ({"ridge": None}, "neither ridge nor time; give one of the two"),
+        ({"time": 3.0}, "the last fit got ridge = 0.1 and time = 3.0; give one of the two"),
+        ({"ridge": None, "time": -1}, "time = -1.0 is outside"),
+        ({"ridge": None, "time": 3.0, "generations": 1}, "give generator_ridge"),
         ({"ridge": 0.0, "kernel": "linear"}, "singular"),
         ({"noise": [0.1, 0.2]}, "noise has shape"),
         ({"generations": 1, "generator_samples": 70}, "generator_samples = 70 is too many"),

@@ -1,4 +1,10 @@
-"""Error curves: the test error against samples or ridge, for clean labels and after generations of models."""
+"""Error curves: the test error against samples, ridge or training time, for clean and for synthetic labels.
+
+With --over time the last fit is trained by gradient flow on half the mean squared error and stopped; k steps of
+length h take a time k*h. The lines below the table say when it is best to stop.
+"""
+
+import argparse
 
 from modelcollapse.cli import _options, _output
 
@@ -6,13 +12,31 @@ HELP = "error curves of a spectrum or a data set"
 EXAMPLE = """  modelcollapse curve --power-law 1.5 0.5 --samples 50:5000:9log --generations 0,1,5 \\
       --generator-samples 2000 --plot curve.png
   modelcollapse curve --data digits --gamma 0.05 --samples 50:800:5log --ridge 1e-3 --noise 0.5 \\
-      --generations 0,3 --generator-samples 600 --simulate 10"""
+      --generations 0,3 --generator-samples 600 --simulate 10
+  modelcollapse curve --over time --power-law 1.5 0.7 200 --samples 300 --generations 0,1,5,20 \\
+      --generator-samples 400 --generator-ridge 0 --plot training.png"""
+
+
+TIMES = "0.1:1e5:25log"
 
 
 def options(parser):
     parser.usage = "%(prog)s (--isotropic DIM | --power-law BETA R [DIM] | --data WHERE) [option ...]"
     _options.spectrum(parser)
     _options.fits(parser)
+    parser.set_defaults(ridge=None)
+    group = parser.add_argument_group("the curve")
+    group.add_argument(
+        "--over",
+        choices=("samples", "ridge", "time"),
+        help="what the curve runs over (default: samples, or ridge where that is the only grid); time: of training",
+    )
+    group.add_argument(
+        "--times",
+        type=_options.numbers,
+        metavar="GRID",
+        help=f"with --over time: when training stops (default: {TIMES}, in units of 1 / eigenvalue)",
+    )
     group = parser.add_argument_group("checks")
     group.add_argument(
         "--simulate",
@@ -30,27 +54,24 @@ def run(arguments):
 
     from modelcollapse.validation.kernel_chains import predict_chain
 
-    generations, samples, ridge = np.meshgrid(
-        arguments.generations, arguments.samples, arguments.ridge, indexing="ij"
+    last, generator = _last_fit(arguments)
+    along = next(iter(last))
+    generations, samples, values = np.meshgrid(
+        arguments.generations, arguments.samples, last[along], indexing="ij"
     )
-    generator = _options.generator_of(arguments)
+    grid = {"generations": generations, "samples": samples, along: values}
     data = _options.data_of(arguments)
     measured = None
-    if data is None:
-        spectrum = _options.spectrum_of(arguments)
-        prediction = predict_chain(spectrum, generations, samples, ridge, arguments.noise, *generator)
-        if arguments.simulate:
-            measured = _simulated(spectrum, generations, samples, ridge, arguments, generator)
-    elif arguments.simulate:
-        found = _trained(data, generations, samples, ridge, arguments, generator)
+    if data is not None and arguments.simulate:
+        found = _trained(data, grid, arguments, generator)
         spectrum, prediction = found.spectrum, found.prediction
         measured = found.mean, found.standard_error
     else:
-        import modelcollapse as mc
-
-        dataset, kernel, kernel_options = data
-        spectrum = mc.from_samples(dataset.inputs, dataset.targets, kernel, **kernel_options)
-        prediction = predict_chain(spectrum, generations, samples, ridge, arguments.noise, *generator)
+        spectrum = _options.spectrum_of(arguments) if data is None else _spectrum_of_data(*data)
+        ridge, time = grid.get("ridge"), grid.get("time")
+        prediction = predict_chain(spectrum, generations, samples, ridge, arguments.noise, *generator, time=time)
+        if arguments.simulate:
+            measured = _simulated(spectrum, grid, arguments, generator)
     if data is not None:
         print(f"{data[0]}, {data[1]} kernel: {spectrum}")
     if spectrum.unexplained > 0:
@@ -59,29 +80,82 @@ def run(arguments):
             f"the kernel cannot express {100 * share:.3g} % of the targets' variance; "
             f"where the data wrote the labels, that is noise of deviation {spectrum.unexplained**0.5:.4g}"
         )
-    columns = {"generations": generations, "samples": samples, "ridge": ridge, **prediction.to_dict()}
+    columns = grid | prediction.to_dict()
     if measured is not None:
         columns |= {"measured": measured[0], "standard_error": measured[1]}
+    best = _best_stops(spectrum, arguments, generator) if along == "time" else {}
     if arguments.plot:
-        _output.save_picture(
-            _drawn(generations, samples, ridge, prediction.test_error, measured), arguments.plot
-        )
+        _output.save_picture(_drawn(arguments, grid, along, prediction.test_error, measured, best), arguments.plot)
     _output.report(_output.rows_of(columns), arguments, vars(arguments))
+    for n, stop in best.items():
+        print(f"n = {n}: {_advice(*stop)}")
 
 
-def _simulated(spectrum, generations, samples, ridge, arguments, generator):
+def _last_fit(arguments):
+    """How the last fit is trained, {"ridge": grid} or {"time": grid}, and T0, λ0, σ0 of the generations."""
+    if arguments.over != "time":
+        if arguments.times is not None:
+            raise ValueError("--times belongs to --over time")
+        arguments.ridge = _options.numbers(_options.RIDGE) if arguments.ridge is None else arguments.ridge
+        return {"ridge": arguments.ridge}, _options.generator_of(arguments)
+    if arguments.ridge is not None:
+        raise ValueError(
+            "--ridge does not go with --over time, which trains the last fit by gradient flow; "
+            "the penalty of the generations is --generator-ridge"
+        )
+    if len(arguments.samples) > 1:
+        raise ValueError(f"--over time follows one fit and --samples names {len(arguments.samples)}; give one number")
+    if max(arguments.generations) > 0 and arguments.generator_ridge is None:
+        raise ValueError("--generations above 0 need --generator-ridge with --over time, 0 for least squares")
+    arguments.times = arguments.times or _options.numbers(TIMES)
+    generators = argparse.Namespace(**vars(arguments) | {"ridge": [0.0]})
+    return {"time": arguments.times}, _options.generator_of(generators)
+
+
+def _best_stops(spectrum, arguments, generator):
+    """{n: (best time, test error, its ratio to that of the best ridge)} of the one number of samples."""
+    import numpy as np
+
+    import modelcollapse as mc
+    from modelcollapse.validation.kernel_chains import chain_labels
+
+    settings = arguments.samples[0], arguments.noise, *generator
+    best = {}
+    for some in ([n for n in arguments.generations if n == 0], [n for n in arguments.generations if n > 0]):
+        if some:
+            stop = mc.optimal_stopping(mc.fit(chain_labels(spectrum, np.array(some), *settings)))
+            values = (np.broadcast_to(x, len(some)).tolist() for x in (stop.time, stop.test_error, stop.ratio))
+            best |= dict(zip(some, zip(*values, strict=True), strict=True))
+    return best
+
+
+def _advice(time, error, ratio):
+    if time == 0:
+        return f"do not train at all: the test error is then {error:.4g}"
+    when = "train to the end" if time == float("inf") else f"stop at time {time:.4g}"
+    return f"{when}: test error {error:.4g}, {ratio:.4g} times that of the best ridge"
+
+
+def _spectrum_of_data(dataset, kernel, kernel_options):
+    import modelcollapse as mc
+
+    return mc.from_samples(dataset.inputs, dataset.targets, kernel, **kernel_options)
+
+
+def _simulated(spectrum, grid, arguments, generator):
     """Mean and standard error of the simulated pipelines."""
     import modelcollapse as mc
 
     T0, ridge0, noise0 = generator
-    labels = mc.chain(mc.truth(spectrum), generations, T0, noise0, ridge0)
-    model = mc.fit(labels.label(samples, arguments.noise), ridge=ridge)
+    labels = mc.chain(mc.truth(spectrum), grid["generations"], T0, noise0, ridge0)
+    how = {"filter": mc.GradientFlow(grid["time"])} if "time" in grid else {"ridge": grid["ridge"]}
+    model = mc.fit(labels.label(grid["samples"], arguments.noise), **how)
     with _output.progress("simulating") as advance:
         found = mc.simulate(model, trials=arguments.simulate, seed=arguments.seed, progress=advance)
     return found.mean, found.standard_error
 
 
-def _trained(data, generations, samples, ridge, arguments, generator):
+def _trained(data, grid, arguments, generator):
     from modelcollapse.validation.kernel_chains import kernel_chain
 
     dataset, kernel, kernel_options = data
@@ -91,9 +165,7 @@ def _trained(data, generations, samples, ridge, arguments, generator):
             dataset.inputs,
             dataset.targets,
             kernel,
-            generations=generations,
-            samples=samples,
-            ridge=ridge,
+            **grid,
             noise=arguments.noise,
             generator_samples=T0,
             generator_ridge=ridge0,
@@ -105,20 +177,29 @@ def _trained(data, generations, samples, ridge, arguments, generator):
         )
 
 
-def _drawn(generations, samples, ridge, errors, measured):
-    """One curve per number of generations (and ridge, if samples vary too)."""
+def _drawn(arguments, grid, along, errors, measured, best):
+    """A curve for each number of generations, and for each value of what else varies; stars where to stop."""
     from modelcollapse import plot
 
-    by_ridge = samples.shape[1] == 1 and ridge.shape[2] > 1
-    x, axis = (ridge[0, 0], 2) if by_ridge else (samples[0, :, 0], 1)
+    letters = {"samples": "T =", "ridge": "ridge"}
+    names = list(grid)
+    over = arguments.over or ("ridge" if errors.shape[1] == 1 and errors.shape[2] > 1 else "samples")
+    other = 3 - names.index(over)
     curves, points = {}, {}
     for i in range(errors.shape[0]):
-        for j in range(errors.shape[3 - axis]):
-            pick = (i, j, slice(None)) if by_ridge else (i, slice(None), j)
-            label = f"n = {generations[i, 0, 0]}" + (
-                f", ridge {ridge[0, 0, j]:g}" if ridge.shape[2] > 1 and not by_ridge else ""
-            )
+        for j in range(errors.shape[other]):
+            pick = (i, j, slice(None)) if other == 1 else (i, slice(None), j)
+            label = f"n = {grid['generations'][i, 0, 0]}"
+            if errors.shape[other] > 1:
+                value = grid[names[other]][0, j, 0] if other == 1 else grid[names[other]][0, 0, j]
+                label += f", {letters[names[other]]} {value:g}"
             curves[label] = errors[pick]
             if measured is not None:
                 points[label] = measured[0][pick], measured[1][pick]
-    return plot.error_curves(x, curves, measured=points or None, xlabel="ridge" if by_ridge else "samples")
+    x = grid[over][0, 0] if over == along else grid[over][0, :, 0]
+    xlabel = "time of gradient flow" if over == "time" else over
+    ax = plot.error_curves(x, curves, measured=points or None, xlabel=xlabel)
+    for time, error, _ in best.values():
+        if 0 < time < float("inf"):
+            ax.plot(time, error, "*", color="black", markersize=11, markerfacecolor="white", zorder=5)
+    return ax
