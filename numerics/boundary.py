@@ -145,6 +145,8 @@ def evaluate_in_chunks(problem, run, outputs, alive=8, progress=None, share=Fals
             done = here.stop
             if progress is not None:
                 progress(done, points)
+    if not points:
+        return [np.empty(problem.shape)] * outputs
     return [result.reshape(problem.shape + result.shape[1:]) for result in results]
 
 

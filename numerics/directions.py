@@ -57,5 +57,5 @@ def directions(reading, problem, exact):
     if not np.all(converged):
         raise RuntimeError("an effective ridge was not found; a ridge further from zero may help")
     atoms = problem.atoms
-    return Directions(*map(np.array, (atoms.eigenvalues, atoms.multiplicity, problem.inputs * atoms.signal)),
-                      bias, variance, learned)
+    known = (np.array(x) for x in (atoms.eigenvalues, atoms.multiplicity, problem.inputs * atoms.signal))
+    return Directions(*known, bias=bias, variance=variance, learned=learned)

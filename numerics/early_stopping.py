@@ -79,8 +79,8 @@ def optimal_stopping(model, values=None):
         raise ValueError("features and optimal_stopping do not go together; give a fit without features")
     values = {symbol: value for symbol, value in check_values(model, values).items()}
     symbol = _time()
-    fits = ((None, GradientFlow(symbol)), (0.0,), (np.inf,))
-    flow, ridge, untrained = (Fit(model.spectrum, model.sources, *trained) for trained in fits)
+    flow = Fit(model.spectrum, model.sources, None, GradientFlow(symbol))
+    ridge, untrained = (Fit(model.spectrum, model.sources, penalty) for penalty in (0.0, np.inf))
     values = {s: v for s, v in values.items() if s in flow.free}
     null = predict(untrained, values).test_error
     shape = np.shape(null)

@@ -66,7 +66,7 @@ def _train(kind, atoms, inputs, samples, weight, doubt, own, exact, label_model)
     first, *rest = own
     first = first * weight if kind.startswith("gradient") else first / weight
     if kind == "features":
-        return feature_step(atoms, inputs, samples, *rest, doubt, first, exact, label_model)
+        return feature_step(atoms, inputs, samples, rest[0], doubt, first, exact, label_model)
     return filtered_step(kind, atoms, inputs, samples, doubt, (first, *rest), label_model)
 
 

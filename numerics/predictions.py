@@ -166,8 +166,7 @@ def refuse_chains(reading, problem):
             used = sum(np.asarray(T) * np.asarray(w) for T, w in zip(rows, weights, strict=True))
             if not np.all(used > 0):
                 raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-            if step.kind != "fit":
-                weight = _common_weight(rows, weights)
+            weight = 1.0 if step.kind == "fit" else _common_weight(rows, weights)
             if step.kind == "gradient-descent":
                 inputs = problem.shifts.get((i, 0), problem.atoms.eigenvalues)
                 samples = sum(np.where(np.asarray(w) > 0, T, 0) for T, w in zip(rows, weights, strict=True))
@@ -211,4 +210,4 @@ def _checked(problem, bias, variance, clean, converged, question):
             f"the test error is not a number at grid point {where}: some quantity left the range of double precision; "
             "rescale the eigenvalues, or move the ridge or the noise away from the extremes"
         )
-    return Prediction(*(x[()] for x in (test_error, bias, variance, clean, collapse)), question)
+    return Prediction(*(x[()] for x in (test_error, bias, variance, clean, collapse)), _question=question)

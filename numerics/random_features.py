@@ -26,7 +26,7 @@ of Dohmatob, Feng, Subramonian, Kempe, arXiv 2410.04840, Theorem 2, and Atanasov
 moments per direction, and with them errors on shifted test inputs and fits on labels of such fits, are derived here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -185,7 +185,7 @@ def effective_ridge(eigenvalues, multiplicity, samples, features, ridge):
 
 
 @effective_ridge.defjvp
-def _effective_ridge_jvp(primals, tangents):
+def _effective_ridge_jvp(primals, tangents) -> Any:
     eigenvalues, multiplicity, samples, features, ridge = primals
     d_eigenvalues, d_multiplicity, d_samples, d_features, d_ridge = tangents
     kappa, converged = effective_ridge(*primals)

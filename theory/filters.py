@@ -77,13 +77,13 @@ class Filter:
         >>> GradientFlow(time=4.0).strength, GradientDescent(step=0.5, steps=8).strength, IteratedRidge(1.0, 4).strength
         (np.float64(0.25), np.float64(0.25), np.float64(0.25))
         """
-        learned = np.asarray(self._speed(*(evaluate(value, {}) for _, value, _ in self.numbers)), float)
+        learned = np.asarray(self._speed([evaluate(value, {}) for _, value, _ in self.numbers]), float)
         return np.divide(1, learned, out=np.full(learned.shape, np.inf), where=learned > 0)[()]
 
     def _residual(self, x, numbers):
         raise NotImplementedError
 
-    def _speed(self, *numbers):
+    def _speed(self, numbers):
         """−r'(0)."""
         raise NotImplementedError
 
@@ -119,13 +119,18 @@ class GradientFlow(Filter):
         (time,) = numbers
         return np.exp(-time * x)
 
-    def _speed(self, time):
+    def _speed(self, numbers):
+        (time,) = numbers
         return time
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GradientDescent(Filter):
-    """`steps` full-batch steps of length `step` from zero; none is the null model."""
+    """`steps` full-batch steps of length `step` from zero; none is the null model.
+
+    >>> GradientDescent(step=0.5, steps=3)
+    GradientDescent(step=0.5, steps=3)
+    """
 
     step: object
     steps: object
@@ -137,7 +142,8 @@ class GradientDescent(Filter):
         step, steps = numbers
         return (1 - step * x) ** steps
 
-    def _speed(self, step, steps):
+    def _speed(self, numbers):
+        step, steps = numbers
         return step * steps
 
 
@@ -159,7 +165,8 @@ class IteratedRidge(Filter):
         ridge, rounds = numbers
         return (ridge / (x + ridge)) ** rounds
 
-    def _speed(self, ridge, rounds):
+    def _speed(self, numbers):
+        ridge, rounds = numbers
         return rounds / ridge
 
 
@@ -176,7 +183,8 @@ class Ridge(Filter):
         (ridge,) = numbers
         return ridge / (x + ridge)
 
-    def _speed(self, ridge):
+    def _speed(self, numbers):
+        (ridge,) = numbers
         return 1 / ridge
 
 

@@ -47,7 +47,10 @@ class Model:
     __slots__ = ()
 
     spectrum: Spectrum
-    kind: str
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__.lower()
 
     @property
     def parents(self) -> "tuple[Model, ...]":
@@ -193,7 +196,6 @@ def _terms(model):
 class Truth(Model):
     """The target x·w0."""
 
-    kind: ClassVar[str] = "truth"
     spectrum: Spectrum
 
     @property
@@ -215,7 +217,6 @@ class Truth(Model):
 class Mixture(Model):
     """Σ_k coefficient_k · model_k: the ensemble, and by `.label` its mixed labels."""
 
-    kind: ClassVar[str] = "mixture"
     spectrum: Spectrum
     models: tuple[Model, ...]
     coefficients: tuple
@@ -271,7 +272,7 @@ class Fit(Model):
     features: Number | None = None
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         if self.filter is not None:
             return self.filter.kind
         return "fit" if self.features is None else "features"
@@ -328,7 +329,8 @@ class _Repeated(Model):
         return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
 
     def _rebuilt(self, spectrum, parents, values):
-        return type(self)(spectrum, parents[0], *values)
+        kind: Any = type(self)
+        return kind(spectrum, parents[0], *values)
 
     def __repr__(self):
         inside = ", ".join(f"{label}={show(value)}" for label, value, _ in self.numbers)
@@ -346,7 +348,6 @@ class Chain(_Repeated):
     noise: Number
     ridge: Number
 
-    kind: ClassVar[str] = "chain"
     domains: ClassVar = {
         "generations": domains.GENERATIONS, "samples": domains.SAMPLES, "noise": domains.NOISE, "ridge": domains.RIDGE,
     }
@@ -363,7 +364,6 @@ class Accumulate(_Repeated):
     noise: Number
     penalty: Number
 
-    kind: ClassVar[str] = "accumulate"
     domains: ClassVar = {
         "rounds": domains.ROUNDS, "samples": domains.SAMPLES, "noise": domains.NOISE, "penalty": domains.RIDGE,
     }

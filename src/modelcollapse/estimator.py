@@ -46,9 +46,7 @@ from modelcollapse.theory.source_conditions import label_noise_variance, plug_in
 __all__ = ["CollapseAwareRidge", "Provenance"]
 
 _REAL = ("real", 0)
-_WORTH = (
-    0.1  # of GCV: smaller promised gains are within the error of the plug-in where the dimension is infinite
-)
+_WORTH = 0.3  # of GCV: smaller promised gains are within the error of the plug-in in infinite dimension
 
 
 class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
@@ -135,8 +133,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
             elif correction is not None:
                 risk = error + self._added(path, strengths, correction)
             promise = risk[np.argmin(error)] - risk.min()
-            worth = _WORTH * (1 if self.generator_noise_ is None else 2)
-            if self.criterion_ == "noise and bias" and np.isinf(dim) and promise < worth * error.min():
+            if self.criterion_ == "noise and bias" and np.isinf(dim) and promise < _WORTH * error.min():
                 self.criterion_, risk = f"{self._uncorrected} (fallback)", error
         self.path_ = {
             self._strength: strengths,
@@ -382,8 +379,8 @@ class CollapseAwareRidge(CollapseAware):
     say) can leave the choice worse than GCV. Where no member explains the curve, or a generator sits at its
     interpolation threshold, the estimator warns and falls back to GCV. In feature spaces of infinite
     dimension, whose small eigenvalues the rows at hand do not resolve, it also falls back where the
-    correction promises less than a tenth of the GCV level, or a fifth where it had to estimate the
-    generators' noise. `criterion_` tells, and `path_["corrected_risk"]` is then GCV.
+    correction promises less than three tenths of the GCV level. `criterion_` tells, and
+    `path_["corrected_risk"]` is then GCV.
 
     Examples
     --------

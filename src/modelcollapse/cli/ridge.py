@@ -10,6 +10,7 @@ import csv
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 from modelcollapse.cli import _options, _output
 
@@ -109,12 +110,13 @@ def _described(arguments):
     return _output.rows_of(columns), ax
 
 
-def _marked(arguments):
+def _marked(arguments) -> Any:
     """The data set, kernel, its options and the origin of every row, or None where nothing marks them."""
     import numpy as np
 
     if arguments.origin is None:
-        dataset, kernel, options = _options.data_of(arguments)
+        found: Any = _options.data_of(arguments)
+        dataset, kernel, options = found
         count = arguments.real_rows
         origin = np.where(np.arange(len(dataset.targets)) < count, "real", "model") if count else None
         return dataset, kernel, options, origin
@@ -122,11 +124,12 @@ def _marked(arguments):
     with tempfile.TemporaryDirectory() as folder:
         marks, arguments.data = _without_column(Path(where), arguments.origin, Path(folder))
         try:
-            dataset, kernel, options = _options.data_of(arguments)
+            found = _options.data_of(arguments)
         except ValueError as error:
             raise ValueError(str(error).replace(arguments.data, where)) from None
         finally:
             arguments.data = where
+    dataset, kernel, options = found
     origin = np.where([mark.lower() in ("real", "0") for mark in marks], "real", "model")
     return dataset, kernel, options, origin[: len(dataset.targets)]
 
