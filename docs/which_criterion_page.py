@@ -97,9 +97,9 @@ This is where the correction should work best. Medians over trials:
 - **Ours, ridge and under-determined generators**: the correction needs the signal of the truth, which is
   estimated within a family; a signal outside it can leave the choice worse than GCV. Where no member of the
   family explains the labels the estimator warns, falls back to GCV and says so in `criterion_`. In feature
-  spaces of infinite dimension it corrects only where that promises three tenths of the GCV level (one tenth
-  at first, which did harm on "digits, polynomial" at n = 1: that problem was held out until then). The tails of
-  the inputs are not corrected for here.
+  spaces of infinite dimension it corrects only where that promises three tenths of the GCV level, six tenths
+  where the noise is estimated (half as much at first or less, which did harm on "digits, polynomial" at n = 1:
+  that problem was held out until then). The tails of the inputs are not corrected for here.
 - **Ours, noise unknown**: few real rows say little about σ0, so it is taken to be near the label noise of the
   rows at hand (the residuals of least squares, or the noise level of the fitted signals where T < d), give or
   take half, unless the real rows contradict with certainty. Where generators saw much noisier labels than

@@ -133,7 +133,8 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
             elif correction is not None:
                 risk = error + self._added(path, strengths, correction)
             promise = risk[np.argmin(error)] - risk.min()
-            if self.criterion_ == "noise and bias" and np.isinf(dim) and promise < _WORTH * error.min():
+            worth = _WORTH * (1 if self.generator_noise_ is None else 2)
+            if self.criterion_ == "noise and bias" and np.isinf(dim) and promise < worth * error.min():
                 self.criterion_, risk = f"{self._uncorrected} (fallback)", error
         self.path_ = {
             self._strength: strengths,
@@ -379,8 +380,8 @@ class CollapseAwareRidge(CollapseAware):
     say) can leave the choice worse than GCV. Where no member explains the curve, or a generator sits at its
     interpolation threshold, the estimator warns and falls back to GCV. In feature spaces of infinite
     dimension, whose small eigenvalues the rows at hand do not resolve, it also falls back where the
-    correction promises less than three tenths of the GCV level. `criterion_` tells, and
-    `path_["corrected_risk"]` is then GCV.
+    correction promises less than three tenths of the GCV level, or six tenths where it had to estimate the
+    generators' noise. `criterion_` tells, and `path_["corrected_risk"]` is then GCV.
 
     Examples
     --------
