@@ -299,3 +299,27 @@ def test_agreement_refuses_halves():
         mc.plot.agreement([1.0, 2.0], [1.0], [1.0])
     with pytest.raises(ValueError, match="none of 1 points"):
         mc.plot.agreement([np.inf], [1.0], [1.0])
+
+
+def test_directions_are_shares_of_the_signal_from_the_largest_eigenvalue_on():
+    w0 = mc.truth(mc.power_law(1.5, 0.5, dim=60))
+    parts = mc.predict(mc.fit(mc.chain(w0, 3, 40, 0.1).label(300, 0.1), ridge=1e-3)).by_direction()
+    for of in ("bias", "variance", "test_error"):
+        ax = mc.plot.directions({"n = 3": parts}, of=of)
+        (line,) = ax.get_lines()
+        order = np.argsort(-parts.eigenvalues)
+        np.testing.assert_array_equal(line.get_xdata(), parts.eigenvalues[order])
+        np.testing.assert_allclose(line.get_ydata(), (getattr(parts, of) / parts.signal)[order])
+        assert ax.get_xlim()[0] > ax.get_xlim()[1]
+        assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["n = 3"]
+    assert mc.plot.directions(parts).get_legend() is None
+
+
+def test_directions_refuse_grids_and_unknown_parts():
+    w0 = mc.truth(mc.power_law(1.5, 0.5, dim=60))
+    grid = mc.predict(mc.fit(w0.label([100, 200], 0.1), ridge=1e-3)).by_direction()
+    with pytest.raises(ValueError, match="shape \\(2, 60\\); give the directions of one prediction"):
+        mc.plot.directions(grid)
+    with pytest.raises(ValueError, match="of = 'noise' is unknown"):
+        mc.plot.directions(grid, of="noise")
