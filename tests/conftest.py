@@ -7,6 +7,8 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+for library in ("OMP", "OPENBLAS", "MKL"):  # pytest-xdist runs a worker per core: threads of theirs would only spin
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
 
 hypothesis.settings.register_profile("default", deadline=None)

@@ -46,11 +46,11 @@ def test_the_bounds_of_the_literature(found):
 
 
 def test_grids_stand_before_the_budgets():
-    grid = compare_strategies(mc.power_law(1.5, 0.5), 3, [200, 800], NOISE, ridge=[[1e-3], [np.inf]])
-    assert grid.mix.shape == grid.budget.shape == (2, 2, 3)
-    single = compare_strategies(mc.power_law(1.5, 0.5), 3, 800, NOISE, ridge=1e-3)
+    grid = compare_strategies(mc.power_law(1.5, 0.5), 2, [200, 400, 800], NOISE, ridge=[[1e-3], [np.inf]])
+    assert grid.mix.shape == grid.budget.shape == (2, 3, 2)
+    single = compare_strategies(mc.power_law(1.5, 0.5), 2, 800, NOISE, ridge=1e-3)
     for name, column in single.to_dict().items():
-        np.testing.assert_allclose(grid.to_dict()[name][0, 1], column, rtol=1e-12)
+        np.testing.assert_allclose(grid.to_dict()[name][0, 2], column, rtol=1e-12)
     np.testing.assert_allclose(grid.accumulate[..., 0], grid.replace[..., 0], rtol=1e-12)
     np.testing.assert_allclose(grid.mix[..., 0], grid.replace[..., 0], rtol=1e-12)
     np.testing.assert_allclose(grid.replace[1], mc.power_law(1.5, 0.5).label_variance)

@@ -275,7 +275,7 @@ def test_with_endless_samples_the_filter_acts_on_the_covariance_itself(float64):
     assert np.all(variance < 1e-10)
 
 
-@pytest.mark.parametrize("samples", [30, 1900, 2100, 6000])
+@pytest.mark.parametrize("samples", [1900, *(pytest.param(T, marks=pytest.mark.slow) for T in (30, 2100, 6000))])
 def test_quadrature_and_compressed_atoms_serve_complex_ridges(samples, float64):
     """Directions are atoms of panels or bins here; errors relative to the label variance, the scale of both parts."""
     spectrum = mc.power_law(1.5, 0.5, 2000)
@@ -399,6 +399,7 @@ def test_real_training_on_labels_of_chains(name, rows, generations, float64):
 # curves
 
 
+@pytest.mark.slow
 def test_a_curve_is_its_points():
     spectrum, times = SPECTRA["power law"], np.geomspace(1e-3, 1e7, 41)
     source = mc.chain(mc.truth(spectrum), 3, 60, 0.2, ridge=0.01).label([[50], [400]], 0.3)

@@ -156,7 +156,7 @@ def pools(k, generations, real=1e6):
     return model
 
 
-@pytest.mark.parametrize("k", [0.25, 1.0, 4.0])
+@pytest.mark.parametrize("k", [1.0, *(pytest.param(k, marks=pytest.mark.slow) for k in (0.25, 4.0))])
 def test_the_best_weight_of_real_rows_by_averaged_fits(k):
     """In the low-dimensional limit the weighted fit is the weighted mean of two fits."""
     w0 = model = iso(1)

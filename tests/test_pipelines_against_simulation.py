@@ -87,6 +87,7 @@ def _deviation(build, copies, trials):
     return estimate.mean / predicted - 1, estimate.standard_error / predicted
 
 
+@pytest.mark.slow
 def test_the_deviation_shrinks_like_one_over_d():
     """d = 12, 24, 48, 96 with everything scaled: the slope of log deviation on log d is −1.
 

@@ -438,7 +438,12 @@ def test_gradient_is_the_finite_difference(name, model, at):
 
 
 @pytest.mark.parametrize(
-    ("name", "model", "at"), list(pipelines_with_symbols())[3:6], ids=lambda v: v if isinstance(v, str) else ""
+    ("name", "model", "at"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if case[0].startswith("sources") else ())
+        for case in list(pipelines_with_symbols())[3:6]
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_lowered_function_composes_with_jit_grad_and_vmap(name, model, at):
     error = lower(model, tuple(at))
@@ -459,6 +464,7 @@ def test_gradients_broadcast():
     assert grid[lam][1, 2] == pytest.approx(mc.gradient(model, {T: 90.0, lam: 10**-1.5})[lam], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_a_fit_on_several_sources():
     w0 = mc.truth(POWER_LAW)
     model = mc.fit(w0.label(30, 0.2, weight=weight), w0.label(50, 0.1), ridge=1e-2)

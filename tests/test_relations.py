@@ -15,8 +15,10 @@ from modelcollapse.theory.symbols import index, length, symbols
 
 
 def F(name, **replaced):
-    """A formula's expression with some arguments replaced, sums over eigenvalues written out where they are trivial."""
+    """A formula's expression with some arguments replaced, sums written out where that makes them trivial."""
     expression = catalogue[name].expression
+    if not replaced:
+        return expression
     return expression.subs({symbols(k)[0]: v for k, v in replaced.items()}, simultaneous=True).doit()
 
 

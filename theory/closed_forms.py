@@ -25,7 +25,7 @@ from modelcollapse.theory.plans import plan
 
 __all__ = ["closed_form", "effective_ridges"]
 
-FACTOR_UP_TO = 50  # operations: factoring in many symbols can take minutes
+TIDY_UP_TO = 50  # operations: longer expressions keep the shape they were built in
 
 
 def closed_form(model: Model, *, finite_size: bool = False, in_terms_of: str = "ridge") -> Any:
@@ -199,15 +199,15 @@ def _exact(name, value) -> Any:
 
 
 def _tidy(expression) -> Any:
-    """The shorter of an expression and its factored form; long expressions keep the shape they were built in."""
+    """The shortest of an expression, its quotient and its collected form. (Factoring in many symbols may take minutes.)"""
     import sympy
 
     expression = sympy.sympify(expression)
     if expression.has(sympy.zoo, sympy.oo):
         return sympy.oo
-    if expression.count_ops() > FACTOR_UP_TO or not _short_powers(expression):
+    if expression.count_ops() > TIDY_UP_TO or not _short_powers(expression):
         return expression
-    return min(sympy.factor(expression), expression, key=sympy.count_ops)
+    return min(sympy.together(expression), sympy.factor_terms(expression), expression, key=sympy.count_ops)
 
 
 def _short_powers(expression):
