@@ -126,6 +126,16 @@ def growth(quick):
     }
 
 
+def training(times=1000):
+    """What an error curve over the time of gradient flow costs, in predictions of one time."""
+    labels = mc.chain(mc.truth(mc.power_law(1.5, 0.5, dim=10**4)), 5, 20_000, 0.1)
+
+    def curve(grid):
+        return problems.best_time(lambda: mc.predict(mc.fit(labels.label(300, 0.1), filter=mc.GradientFlow(grid))))
+
+    return curve(np.geomspace(1, 1e6, times)) / curve(1e3)
+
+
 def exponent(sizes, seconds):
     """The slope of log seconds in log size over the larger half of the sizes."""
     half = len(sizes) // 2
@@ -180,6 +190,7 @@ def main(arguments=None):
     print(f"{'power_law(inf) : (finite), n=0':30} {infinite:8.2f} {0.5:7}")
     model = mc.fit(mc.truth(mc.power_law(1.5, 0.5, dim=10**6)).label(100, 0.1), ridge=1e-3)
     print(f"one point, warm: {1e3 * problems.best_time(lambda: mc.predict(model), 200):.2f} ms")
+    print(f"an error curve over 1000 training times costs as much as {training():.1f} of its points")
     curves = growth(options.quick)
     for axis, (sizes, seconds) in curves.items():
         print(f"time grows like ({axis})^{exponent(sizes, seconds):.2f} up to {sizes[-1]:.0e}")

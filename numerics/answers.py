@@ -103,7 +103,7 @@ def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, 
     >>> import modelcollapse as mc
     >>> from modelcollapse.numerics.answers import real_rows_worth
     >>> w0 = mc.truth(mc.isotropic(50))
-    >>> worth = real_rows_worth(w0, 100, 60, noise=0.5)
+    >>> worth = real_rows_worth(w0, 100, 60, noise=0.5, ridge=0.1)
     >>> round(worth.extra, 6)
     60.0
     """

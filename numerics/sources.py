@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from modelcollapse.numerics.functionals import counted, samples_left
 from modelcollapse.numerics.ridge_equation import solve
@@ -54,8 +55,7 @@ def several_sources(eigenvalues, multiplicity, rows, weights, ridge):
     """κ, q and h of a fit on G sources.
 
     Shapes: eigenvalues (G, P or 1, A), multiplicity (P or 1, A), rows and weights (G, P), ridge (P,). Sources without
-    rows or weight are dropped (q_g = 0). Derivatives of first and second order are exact: two Newton steps are
-    taken with differentiation on, after the iteration with differentiation off.
+    rows or weight are dropped (q_g = 0). Derivatives of every order are exact.
     """
     samples = rows.sum(0)
     used = (rows > 0) & (weights > 0)
@@ -81,10 +81,7 @@ def several_sources(eigenvalues, multiplicity, rows, weights, ridge):
     level = jnp.where(below, 1 / positive, jnp.where(start > 0, finite / positive, trust * left / samples))
     x = jnp.log(jnp.where(used, guess, 1)) + jnp.log(jnp.where(critical, 1, level))
     x = jnp.where(used, x, -jnp.inf)
-    x, converged = jax.lax.stop_gradient(_descend(*jax.lax.stop_gradient((problem, critical | null, x))))
-    for _ in range(2):
-        step, _ = _newton(problem, x)
-        x = jnp.where(used & ~critical & ~null, x + jnp.where(critical | null, 0, step), x)
+    x, converged = _settle(problem, critical | null, jax.lax.stop_gradient(x))
 
     top = x.max(0)
     parts = jnp.where(used, jnp.exp(jnp.where(used, x - top, 0)), 0)
@@ -112,6 +109,30 @@ def several_sources(eigenvalues, multiplicity, rows, weights, ridge):
         exact,
     )
     return Trust(jnp.where(null, jnp.inf, kappa), shares, jnp.where(null, 1, scale), converged)
+
+
+@jax.custom_jvp
+def _settle(problem, settled, start):
+    """The stationary point x of Φ, and whether it was found; lanes that are settled keep their start.
+
+    Its derivative by the problem is that of one Newton step from x, as the gradient is zero there; the rule names x
+    itself, so derivatives of higher order follow.
+    """
+    x, converged = _descend(problem, settled, start)
+    return jax.lax.fori_loop(0, 2, lambda _, x: _step(problem, settled, x), x), converged
+
+
+@_settle.defjvp
+def _settle_jvp(primals, tangents):
+    problem, settled, _ = primals
+    x, converged = _settle(*primals)
+    _, slope = jax.jvp(lambda problem: _step(problem, settled, x), (problem,), tangents[:1])
+    return (x, converged), (slope, np.zeros(converged.shape, jax.dtypes.float0))
+
+
+def _step(problem, settled, x):
+    step, _ = _newton(problem, x)
+    return jnp.where(problem[5] & ~settled, x + jnp.where(settled, 0, step), x)
 
 
 def _newton(problem, x):

@@ -15,7 +15,7 @@ from formula_routes import ROUTES
 from modelcollapse.theory import catalogue
 from modelcollapse.theory.formulas import evaluated, letters_of
 
-MOST = 80  # mutants per expression in the quick run, evenly spread; the slow run tries all
+MOST = 25  # mutants per expression in the quick run, evenly spread; the slow run tries all
 
 
 def number(expression, point, digits=40):

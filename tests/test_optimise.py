@@ -156,11 +156,13 @@ def pools(k, generations, real=1e6):
     return model
 
 
-@pytest.mark.parametrize("k", [1.0, *(pytest.param(k, marks=pytest.mark.slow) for k in (0.25, 4.0))])
-def test_the_best_weight_of_real_rows_by_averaged_fits(k):
-    """In the low-dimensional limit the weighted fit is the weighted mean of two fits."""
+@pytest.mark.parametrize(
+    ("k", "generations"), [(1.0, 10), *(pytest.param(k, 25, marks=pytest.mark.slow) for k in (0.25, 4.0))]
+)
+def test_the_best_weight_of_real_rows_by_averaged_fits(k, generations):
+    """In the low-dimensional limit the weighted fit is the weighted mean of two fits; (1 − w)² < 0.15 for k = 1."""
     w0 = model = iso(1)
-    for _ in range(25):
+    for _ in range(generations):
         model = w * mc.fit(w0.label(1e6, 0.1)) + (1 - w) * mc.fit(model.label(1e6 / k, 0.1))
     best = tune(model, {w: (0.01, 0.99)}).values[w]
     assert best == pytest.approx(((k * k + 4 * k) ** 0.5 - k) / 2, abs=1e-5)
@@ -263,6 +265,20 @@ def test_the_safe_share_is_where_the_loss_is_reached():
     assert largest_synthetic_share(iso(d), rows, 0, noise=noise, ridge=0).share == 1
 
 
+def test_what_synthetic_rows_are_worth_at_a_given_ridge():
+    w0 = iso(50)
+    teacher = mc.fit(w0.label(300, 0.5))
+    some, many = (real_rows_worth(teacher, 100, rows, noise=0.5, ridge=0.1) for rows in (60, 10_000))
+    assert 0 < some.extra < 60
+    assert 0 < many.total < 10_000
+    real_only = mc.predict(mc.fit(w0.label(many.total, 0.5), ridge=0.1))
+    assert real_only.test_error == pytest.approx(many.test_error, rel=1e-7)
+    assert real_rows_worth(2 * w0, 10, 1e5, noise=0.1, ridge=1.0).total == np.inf  # shrunk by half, as it should be
+    with pytest.raises(ValueError, match="give rows to compare"):
+        real_rows_worth(w0, 0, 0, noise=0.5)
+
+
+@pytest.mark.slow
 def test_what_synthetic_rows_are_worth_in_real_ones():
     w0 = iso(50)
     assert real_rows_worth(w0, 100, 60, noise=0.5).extra == pytest.approx(60, rel=1e-6)
@@ -272,6 +288,3 @@ def test_what_synthetic_rows_are_worth_in_real_ones():
     assert 0 < many.total < 10_000
     assert optimal_ridge(mc.fit(w0.label(many.total, 0.5))).test_error == pytest.approx(many.test_error, rel=1e-7)
     assert real_rows_worth(mc.chain(w0, 9, 60, 0.5), 100, 500, noise=0.5).extra < 0
-    assert real_rows_worth(2 * w0, 10, 1e5, noise=0.1, ridge=1.0).total == np.inf  # shrunk by half, as it should be
-    with pytest.raises(ValueError, match="give rows to compare"):
-        real_rows_worth(w0, 0, 0, noise=0.5)

@@ -99,13 +99,15 @@ def test_shared_contours_say_the_same_as_one_for_each_point(make, monkeypatch):
         assert np.allclose(getattr(shared, name), getattr(alone, name), rtol=1e-9, atol=1e-13)
 
 
-@slow
-def test_derivatives_by_time_and_by_the_number_of_features():
-    t, m = sympy.symbols("t m", positive=True)
-    for symbol, at, trained in ((t, 30.0, {"filter": mc.GradientFlow(t)}), (m, 30.0, {"ridge": 1e-3, "features": m})):
-        model = mc.fit(mc.chain(W0, 2, 100, 0.1).label(60, 0.3), **trained)
-        low, high = mc.predict(model, {symbol: [at * (1 - 1e-5), at * (1 + 1e-5)]}).test_error
-        assert mc.gradient(model, {symbol: at})[symbol] == pytest.approx((high - low) / (2e-5 * at), rel=1e-5)
+@pytest.mark.parametrize("make", [
+    lambda x: {"filter": mc.GradientFlow(x)},
+    pytest.param(lambda x: {"ridge": 1e-3, "features": x}, marks=slow),
+], ids=["time", "features"])
+def test_derivatives_by_time_and_by_the_number_of_features(make):
+    x, at = sympy.Symbol("x", positive=True), 30.0
+    model = mc.fit(mc.chain(W0, 2, 100, 0.1).label(60, 0.3), **make(x))
+    low, high = mc.predict(model, {x: [at * (1 - 1e-5), at * (1 + 1e-5)]}).test_error
+    assert mc.gradient(model, {x: at})[x] == pytest.approx((high - low) / (2e-5 * at), rel=1e-5)
 
 
 def test_the_best_number_of_features_is_found():

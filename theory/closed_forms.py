@@ -199,7 +199,7 @@ def _exact(name, value) -> Any:
 
 
 def _tidy(expression) -> Any:
-    """The shortest of an expression, its quotient and its collected form. (Factoring in many symbols may take minutes.)"""
+    """The shortest of an expression, its quotient and its collected form; factoring in many symbols takes minutes."""
     import sympy
 
     expression = sympy.sympify(expression)
