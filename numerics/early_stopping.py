@@ -77,11 +77,10 @@ def optimal_stopping(model, values=None):
         raise TypeError(f"model is {kind} and optimal_stopping needs one that ends in fit(...)")
     if model.features is not None:
         raise ValueError("features and optimal_stopping do not go together; give a fit without features")
-    values = {symbol: value for symbol, value in check_values(model, values).items()}
     symbol = _time()
     flow = Fit(model.spectrum, model.sources, None, GradientFlow(symbol))
     ridge, untrained = (Fit(model.spectrum, model.sources, penalty) for penalty in (0.0, np.inf))
-    values = {s: v for s, v in values.items() if s in flow.free}
+    values = {s: v for s, v in check_values(model, values).items() if s in flow.free}
     null = predict(untrained, values).test_error
     shape = np.shape(null)
 

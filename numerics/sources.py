@@ -131,12 +131,11 @@ def _settle_jvp(primals, tangents):
 
 
 def _step(problem, settled, x):
-    step, _ = _newton(problem, x)
-    return jnp.where(problem[5] & ~settled, x + jnp.where(settled, 0, step), x)
+    return jnp.where(problem[5] & ~settled, x + jnp.where(settled, 0, _newton(problem, x)), x)
 
 
 def _newton(problem, x):
-    """The Newton step of Φ at x, and whether x is usable."""
+    """The Newton step of Φ at x."""
     eigenvalues, multiplicity, samples, share, weight, used, offset, slope = problem
     top = x.max(0)
     scaled = jnp.where(used, jnp.exp(jnp.where(used, x - top, 0)), 0)
@@ -154,7 +153,7 @@ def _newton(problem, x):
     diagonal = jnp.where(used, trace + penalty, 1)
     hessian = jnp.eye(len(x), dtype=x.dtype)[:, :, None] * diagonal - cross
     row = jnp.einsum("pa,gpa,pa->gp", jnp.broadcast_to(multiplicity, mixed.shape), learned, null) / samples + penalty
-    return -solve_soft(hessian, row, gradient, total_gradient, share), total_gradient
+    return -solve_soft(hessian, row, gradient, total_gradient, share)
 
 
 def projections(eigenvalues, mixed, shares, kappa):
@@ -212,7 +211,7 @@ def _descend(problem, settled, x):
 
     def advance(state):
         x, last, done, count = state
-        step, _ = _newton(problem, x)
+        step = _newton(problem, x)
         length = size(step)
         damping = jnp.where(length > 1e-8, jnp.log1p(2 * length) / jnp.where(length > 0, 2 * length, 1), 1)
         stalled = (length < 1e-6) & (length >= last)

@@ -286,11 +286,11 @@ def _draw(rng, count, rows, held_out):
 
 def _ridges(gram, rows, labels, ridges):
     """Values on all rows of the kernel-ridge fits on some, one for each ridge; labels (T,) or (T, fits)."""
+    taken = gram[rows]
     for ridge in ridges:
         if np.isinf(ridge):
             yield np.zeros((len(gram), *labels.shape[1:]))
             continue
-        taken = gram[rows]
         system = taken[:, rows]
         system[np.diag_indices_from(system)] += len(rows) * ridge
         try:

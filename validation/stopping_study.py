@@ -22,7 +22,7 @@ import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -222,21 +222,13 @@ def plot(path, trials, seed=0):
     figure.savefig(path)
 
 
-def write(records, path):
-    """The records as CSV, unmeasured entries empty."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Record)])
-        writer.writeheader()
-        writer.writerows(asdict(record) for record in records)
-
-
 def read(path):
-    """The Records of a file that `write` wrote.
+    """The Records of a .csv file that `study.write` wrote.
 
     >>> import tempfile, os
     >>> one = Record("isotropic", "none", 300, 0, 0.5, 3.4, 0.26, 0.1, 0.25, 1.04, 0.26, 0.01, 200, 0.6)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write([one], os.path.join(folder, "a.csv"))
+    ...     study.write([one], os.path.join(folder, "a.csv"))
     ...     read(os.path.join(folder, "a.csv")) == [one]
     True
     """
@@ -269,7 +261,7 @@ def main(arguments=None):
     if options.output:
         records = run(options.trials, options.seed, REGIMES, options.workers, lambda text: print(text, file=sys.stderr))
         print(summarise(records))
-        write(records, options.output)
+        study.write(records, options.output)
     if options.plot:
         plot(options.plot, options.trials, options.seed)
     if not options.output and not options.plot:
