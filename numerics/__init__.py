@@ -10,10 +10,10 @@ if __name__ == "numerics":
 import importlib
 
 _PUBLIC = {
-    "lower": "modelcollapse.numerics.lowering",
-    "gradient": "modelcollapse.numerics.lowering",
-    "predict": "modelcollapse.numerics.predictions",
-    "Prediction": "modelcollapse.numerics.predictions",
+    "lower": "modelcollapse.numerics.questions.derivatives",
+    "gradient": "modelcollapse.numerics.questions.derivatives",
+    "predict": "modelcollapse.numerics.questions.predictions",
+    "Prediction": "modelcollapse.numerics.questions.predictions",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -95,7 +95,7 @@ def contour(kind, parameters, nodes=NODES):
         x, W = scale * jnp.expm1(Z / many), scale * jnp.exp(Z / many) * dZ / many
         open_ = Contour(_join(x, x), _join(W, 0 * W), _mirrored(kind, decay, count))
     else:
-        raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.filters")
+        raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.pipelines.filters")
     return jax.tree.map(lambda few, more: jnp.where(count <= FEW, few, more), circle, open_)
 
 

@@ -7,7 +7,7 @@ import pytest
 from random_pipelines import random_pipeline
 
 import modelcollapse as mc
-from modelcollapse.numerics import predictions
+from modelcollapse.numerics.questions import predictions
 from modelcollapse.validation.allowances import finite_size_allowance
 from modelcollapse.validation.problems import problems_of
 

@@ -71,7 +71,7 @@ def test_theory_never_loads_jax():
 
 
 def test_jax_in_theory_would_be_seen():
-    assert loaded("import modelcollapse.theory, modelcollapse.numerics.predictions", ("jax",)) == ["jax"]
+    assert loaded("import modelcollapse.theory, modelcollapse.numerics.questions.predictions", ("jax",)) == ["jax"]
 
 
 def test_theory_imports_no_other_layer_at_the_top():

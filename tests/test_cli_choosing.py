@@ -12,7 +12,7 @@ import modelcollapse as mc
 from modelcollapse import cli
 from modelcollapse.cli import exponent, ridge
 from modelcollapse.estimator import CollapseAwareRidge
-from modelcollapse.numerics.optimise import optimal_ridge
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge
 
 DOCS = Path(__file__).parents[1] / "docs"
 FAKE = ("--generator-samples", "400", "--generator-noise", "0.2")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import modelcollapse as mc
-from modelcollapse.numerics.comparison import compare_strategies
+from modelcollapse.numerics.questions.strategies_compared import compare_strategies
 
 D, ROWS, NOISE = 20, 1000, 0.1
 FIRST = NOISE**2 * D / (ROWS - D)

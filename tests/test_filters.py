@@ -11,7 +11,7 @@ from modelcollapse.numerics import steps
 from modelcollapse.numerics.contour import Contour, complex_ridge, contour, hankel, quadrature_error
 from modelcollapse.numerics.filtered_step import equivalent, filtered, filtered_step
 from modelcollapse.numerics.ridge_equation import solve
-from modelcollapse.theory.filters import (
+from modelcollapse.theory.pipelines.filters import (
     GradientDescent,
     GradientFlow,
     IteratedRidge,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import modelcollapse as mc
-from modelcollapse.numerics import predictions
+from modelcollapse.numerics.questions import predictions
 from modelcollapse.theory import Formula
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))

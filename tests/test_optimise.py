@@ -6,10 +6,10 @@ import sympy
 from scipy.optimize import brentq
 
 import modelcollapse as mc
-from modelcollapse.numerics.answers import largest_synthetic_share, real_rows_worth
-from modelcollapse.numerics.optimise import optimal_ridge
-from modelcollapse.numerics.slopes import Slopes
-from modelcollapse.numerics.tuning import _Box, tune
+from modelcollapse.numerics.evaluation.traced import Slopes
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge
+from modelcollapse.numerics.questions.best_values import _Box, tune
+from modelcollapse.numerics.questions.rows_needed import largest_synthetic_share, real_rows_worth
 
 GOLDEN = (5**0.5 - 1) / 2
 lam, alpha, p, w, T = sympy.symbols("lambda alpha p w T", positive=True)

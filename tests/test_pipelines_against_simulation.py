@@ -29,7 +29,7 @@ def _one_generation_less(model):
 
 def _crosschecked(models, wrong, monkeypatch):
     """Simulate models, predict what a wrong theory takes them for."""
-    from modelcollapse.numerics import predictions
+    from modelcollapse.numerics.questions import predictions
 
     right = predictions.predict
     monkeypatch.setattr(predictions, "predict", lambda model, *args, **options: right(wrong(model), *args, **options))

@@ -6,8 +6,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from modelcollapse.theory import compression
-from modelcollapse.theory.quadrature import gram_rules, panels
+from modelcollapse.theory.populations import compression
+from modelcollapse.theory.populations.quadrature import gram_rules, panels
 from modelcollapse.theory.spectra import Spectrum, power_law
 
 BETAS, SOURCES = (1.05, 1.5, 3.9, 8.0), (0.05, 4.0)

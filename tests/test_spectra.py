@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy
 
-from modelcollapse.theory import compression
+from modelcollapse.theory.populations import compression
 from modelcollapse.theory.spectra import (
     Spectrum,
     from_covariance,

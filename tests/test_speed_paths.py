@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import modelcollapse as mc
-from modelcollapse.numerics import interpolation, surfaces
 from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
+from modelcollapse.numerics.evaluation import surfaces, tables
 
 SAMPLES = np.geomspace(3, 300, 30)[:, None]
 RIDGES = np.geomspace(1e-9, 3, 25)
@@ -18,11 +18,11 @@ def tables(monkeypatch):
     """Counts the look-ups, so that no test passes for want of a table."""
     used = []
 
-    def counted(*arguments, look_up=interpolation.look_up):
+    def counted(*arguments, look_up=tables.look_up):
         used.append(arguments)
         return look_up(*arguments)
 
-    monkeypatch.setattr(interpolation, "look_up", counted)
+    monkeypatch.setattr(tables, "look_up", counted)
     return used
 
 
@@ -69,11 +69,11 @@ def test_a_planted_error_in_a_table_is_seen(monkeypatch):
     model = mc.fit(mc.truth(POWER_LAW).label(SAMPLES, 0.1), ridge=RIDGES)
     direct = directly(monkeypatch, model).test_error
 
-    def wrong(*arguments, tabulate=interpolation.tabulate):
+    def wrong(*arguments, tabulate=tables.tabulate):
         table = tabulate(*arguments)
         return table._replace(coefficients=table.coefficients * (1 + 1e-11))
 
-    monkeypatch.setattr(interpolation, "tabulate", wrong)
+    monkeypatch.setattr(tables, "tabulate", wrong)
     assert np.max(np.abs(mc.predict(model).test_error / direct - 1)) > 1e-12
 
 
@@ -81,16 +81,16 @@ def test_a_table_without_certificate_is_not_used(monkeypatch):
     """Five points per panel are too few: every point is refused and evaluated directly."""
     model = mc.fit(mc.truth(POWER_LAW).label(SAMPLES, 0.1), ridge=RIDGES)
     direct = directly(monkeypatch, model).test_error
-    kernels, accepted = (interpolation.tabulate, interpolation.look_up), []
+    kernels, accepted = (tables.tabulate, tables.look_up), []
 
     def watched(*arguments):
         accepted.append(np.asarray(kernels[1](*arguments)[2]))
         return kernels[1](*arguments)
 
-    monkeypatch.setattr(interpolation, "look_up", watched)
+    monkeypatch.setattr(tables, "look_up", watched)
     try:
-        for order in (5, interpolation.ORDER):
-            monkeypatch.setattr(interpolation, "ORDER", order)
+        for order in (5, tables.ORDER):
+            monkeypatch.setattr(tables, "ORDER", order)
             for kernel in kernels:
                 kernel.clear_cache()
             np.testing.assert_allclose(mc.predict(model).test_error, direct, rtol=1e-12)
@@ -194,15 +194,15 @@ def test_one_hundred_thousand_eigenvalues_of_a_steep_power_law(tables):
 
 def test_generations_are_computed_once_for_a_grid_of_last_fits(monkeypatch):
     """On a grid too small for tables, the chain runs on one lane."""
-    from modelcollapse.numerics import evaluation
+    from modelcollapse.numerics.evaluation import walk
 
     lanes = []
 
-    def watched(atoms, *arguments, chain=evaluation._repeated["chain"], **options):
+    def watched(atoms, *arguments, chain=walk._repeated["chain"], **options):
         lanes.append(len(arguments[0]))
         return chain(atoms, *arguments, **options)
 
-    monkeypatch.setitem(evaluation._repeated, "chain", watched)
+    monkeypatch.setitem(walk._repeated, "chain", watched)
     model = mc.fit(mc.chain(mc.truth(POWER_LAW), 3, 90, 0.2, 0.1).label(SAMPLES, 0.1), ridge=0.1)
     errors = mc.predict(model).test_error
     assert lanes == [1]
@@ -214,7 +214,7 @@ def test_numbers_and_grid_sizes_do_not_compile():
     """New numbers, another pipeline and another size of grid on a spectrum of as many atoms compile no table kernel."""
     w0 = mc.truth(POWER_LAW)
     mc.predict(mc.fit(mc.chain(w0, 3, 400, 0.2).label(SAMPLES, 0.1), ridge=RIDGES))
-    kernels = interpolation.tabulate, interpolation.look_up
+    kernels = tables.tabulate, tables.look_up
     before = [kernel._cache_size() for kernel in kernels]
     other = mc.accumulate(w0, 2, 90, 0.1, 0.3)
     mc.predict(mc.fit(other.label(np.geomspace(5, 70, 41)[:, None], 0.3), ridge=RIDGES / 7))
@@ -224,7 +224,7 @@ def test_numbers_and_grid_sizes_do_not_compile():
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):
     import gc
 
-    from modelcollapse.numerics import boundary
+    from modelcollapse.numerics.evaluation import lanes
 
     calls = []
 
@@ -234,14 +234,14 @@ def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypa
 
     monkeypatch.setattr(mc.Spectrum, "compress", counted)
     gc.collect()
-    before = len(boundary._seen)
+    before = len(lanes._seen)
     spectrum = mc.Spectrum(np.arange(1.0, 5001) ** -1.1, 1.0)
     one, two = (mc.predict(mc.fit(mc.truth(spectrum).label(T, 0.1), ridge=0.1)).test_error for T in (100, 200))
     assert one > two
     assert len(calls) == 1
     del spectrum
     gc.collect()
-    assert len(boundary._seen) <= before
+    assert len(lanes._seen) <= before
 
 
 def test_covariate_shift_is_never_compressed():

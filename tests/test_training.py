@@ -7,9 +7,9 @@ import pytest
 import sympy
 
 import modelcollapse as mc
-from modelcollapse.numerics import training_curves
+from modelcollapse.numerics.evaluation import training_curves
 from modelcollapse.theory.closed_forms import closed_form
-from modelcollapse.theory.filters import Ridge
+from modelcollapse.theory.pipelines.filters import Ridge
 
 W0 = mc.truth(mc.power_law(1.5, 0.5, dim=80))
 ROUND = mc.truth(mc.isotropic(80))

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory.leaves import is_expression
-from modelcollapse.theory.pipelines import Model, shifted_eigenvalues
-from modelcollapse.theory.plans import plan
+from modelcollapse.theory.numbers.leaves import is_expression
+from modelcollapse.theory.pipelines import Model
+from modelcollapse.theory.pipelines.inputs import shifted_eigenvalues
+from modelcollapse.theory.pipelines.reading import read
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
 
 __all__ = ["closed_form", "effective_ridges"]
 
@@ -138,29 +140,24 @@ class _Fitted:
 def _read(model, finite_size):
     import sympy
 
-    if not isinstance(model, Model):
-        raise TypeError(
-            f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain, accumulate or a mixture"
-        )
+    reading = read(model)
     setting = _setting(model, finite_size)
-    reading = plan(model)
     numbers = [_exact(name, value) for name, value, _ in reading.leaves]
     mean, covariance = {}, {}
 
     def joint(i, k):
         return covariance.get((max(i, k), min(i, k)), sympy.Integer(0))
 
-    for i, (step, node) in enumerate(zip(reading.plan.steps, reading.nodes, strict=True)):
-        values = [numbers[slot] for slot in step.slots]
-        if step.kind == "truth":
+    for i, (step, node) in enumerate(zip(reading.filled(numbers), reading.nodes, strict=True)):
+        if isinstance(step, TruthStep):
             mean[i] = sympy.Integer(1)
             continue
-        weights, mean[i], variance = _STEPS.get(step.kind, _refused)(setting, node, values, step.parents, mean, joint)
-        for k in reading.plan.pairs[i]:
+        weights, mean[i], variance = _STEPS[type(step)](setting, node, step, mean, joint)
+        for k in reading.schedule.pairs[i]:
             covariance[i, k] = _tidy(
                 variance if k == i else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
             )
-    last = len(reading.plan.steps) - 1
+    last = len(reading.steps) - 1
     error = setting.eigenvalue * ((1 - mean[last]) ** 2 * setting.signal + setting.dim * joint(last, last))
     return _tidy(error), setting.ridges
 
@@ -236,10 +233,14 @@ def _noise(gain, risk) -> Any:
     return risk if risk == 0 else gain * risk
 
 
-def _fit(setting, node, values, parents, mean, joint):
+def _fit(setting, node, step, mean, joint):
     import sympy
 
-    rows, noise, weights, ridge = values[:-1:3], values[1:-1:3], values[2:-1:3], values[-1]
+    if not step.plain:
+        trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
+        raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
+    parents, sources = step.parents, step.sources
+    rows, weights = ([getattr(source, name) for source in sources] for name in ("samples", "weight"))
     kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
     inputs = [_input(setting, source) for source in node.sources]
     if len({weights[g] for g in kept}) > 1 or len({inputs[g] for g in kept}) > 1:
@@ -249,13 +250,13 @@ def _fit(setting, node, values, parents, mean, joint):
         )
     samples = sum(rows[g] for g in kept)
     s = inputs[kept[0]]
-    fitted = _fitted(setting, s, samples, ridge / weights[kept[0]])
+    fitted = _fitted(setting, s, samples, step.ridge / weights[kept[0]])
     share = [rows[g] / samples if g in kept else sympy.Integer(0) for g in range(len(parents))]
 
     weights = [fitted.learned * part for part in share]
     apart = [[weights[h] - (1 if h == g else 0) for h in range(len(parents))] for g in range(len(parents))]
     means = [sum(c * mean[p] for c, p in zip(row, parents, strict=True)) for row in apart]
-    fixed = sum(share[g] * (s * _tidy(means[g]) ** 2 * setting.signal + noise[g] ** 2) for g in kept)
+    fixed = sum(share[g] * (s * _tidy(means[g]) ** 2 * setting.signal + sources[g].noise ** 2) for g in kept)
     variance = _noise(fitted.gain, _tidy(fixed))
     for h, p in enumerate(parents):
         for k, q in enumerate(parents[: h + 1]):
@@ -275,19 +276,19 @@ def _input(setting, source):
     return _exact("inputs", shifted_eigenvalues("inputs", source.inputs, np.array([float(setting.eigenvalue)])).item())
 
 
-def _mixture(setting, node, values, parents, mean, joint):
+def _mixture(setting, node, step, mean, joint):
+    values, parents = step.coefficients, step.parents
     variance = sum(
         a * b * joint(p, q) for a, p in zip(values, parents, strict=True) for b, q in zip(values, parents, strict=True)
     )
     return values, sum(c * mean[p] for c, p in zip(values, parents, strict=True)), variance
 
 
-def _chain(setting, node, values, parents, mean, joint):
+def _chain(setting, node, step, mean, joint):
     import sympy
 
-    n, samples, noise, ridge = values
-    s, start = setting.eigenvalue, parents[0]
-    fitted = _fitted(setting, s, samples, ridge)
+    n, noise, s, start = step.generations, step.noise, setting.eigenvalue, step.start
+    fitted = _fitted(setting, s, step.samples, step.ridge)
     p, q, g = fitted.learned, fitted.null, fitted.gain
     kept = p**n
     if q == 0:
@@ -301,11 +302,10 @@ def _chain(setting, node, values, parents, mean, joint):
     return [sympy.sympify(kept)], kept * mean[start], variance
 
 
-def _accumulate(setting, node, values, parents, mean, joint):
+def _accumulate(setting, node, step, mean, joint):
     import sympy
 
-    rounds, samples, noise, penalty = values
-    start = parents[0]
+    rounds, samples, noise, penalty, start = step.rounds, step.samples, step.noise, step.penalty, step.start
     if rounds == 0:
         return [sympy.Integer(1)], mean[start], joint(start, start)
     fitted = _fitted(setting, setting.eigenvalue, samples, penalty / samples)
@@ -333,9 +333,4 @@ def _accumulate(setting, node, values, parents, mean, joint):
     return [p], _tidy(p * mean[start]), first + rest
 
 
-def _refused(setting, node, values, parents, mean, joint):
-    trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
-    raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
-
-
-_STEPS = {"fit": _fit, "mixture": _mixture, "chain": _chain, "accumulate": _accumulate}
+_STEPS = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, AccumulateStep: _accumulate}

@@ -48,8 +48,8 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory.domains import GENERATIONS, NOISE, RIDGE, SAMPLES
-from modelcollapse.theory.leaves import leaf
+from modelcollapse.theory.numbers.domains import GENERATIONS, NOISE, RIDGE, SAMPLES
+from modelcollapse.theory.numbers.leaves import leaf
 
 EXPONENTS = np.linspace(-1.0, 3.0, 9)  # q
 SIGNAL = (0.3, 1000.0)  # variance of the truth over σ0²: 23 % to 99.9 % of a real label's variance

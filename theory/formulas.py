@@ -31,7 +31,7 @@ import numpy as np
 import sympy
 from sympy.printing.pycode import MpmathPrinter
 
-from modelcollapse.theory.leaves import leaf
+from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.symbols import length, quantity
 
 _HOLDS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

@@ -34,8 +34,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.theory.domains import CAPACITY, REAL, SOURCE_EXPONENT, Domain
-from modelcollapse.theory.leaves import leaf, show
+from modelcollapse.theory.numbers.domains import CAPACITY, REAL, SOURCE_EXPONENT, Domain
+from modelcollapse.theory.numbers.leaves import leaf, show
 
 __all__ = ["OptimalExponent", "ScalingExponents", "optimal_exponent", "scaling_exponents"]
 

@@ -19,7 +19,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from modelcollapse.theory.domains import (
+from modelcollapse.theory.numbers.domains import (
     CAPACITY,
     DIMENSION,
     EFFECTIVE_RIDGE,

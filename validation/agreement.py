@@ -128,7 +128,7 @@ def crosscheck(
     >>> agreement.verdict, float(np.max(agreement.allowance))
     ('agrees', 0.0)
     """
-    from modelcollapse.numerics.predictions import predict
+    from modelcollapse.numerics.questions.predictions import predict
 
     models = [model] if isinstance(model, Model) else list(model)
     if not models:
@@ -167,7 +167,7 @@ def crosscheck(
 
 def _allowed(model, problems, prediction, values, inputs):
     """The finite-size allowance at each point, from the noise-free share of its error."""
-    from modelcollapse.numerics.predictions import predict
+    from modelcollapse.numerics.questions.predictions import predict
 
     quiet = without_noise(model)
     values = {symbol: value for symbol, value in (values or {}).items() if symbol in quiet.free}

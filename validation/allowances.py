@@ -27,7 +27,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from modelcollapse.theory.pipelines import ancestry
-from modelcollapse.validation.problems import FitStep, RepeatStep
+from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
 
 __all__ = ["finite_size_allowance", "without_noise"]
 
@@ -52,7 +52,7 @@ def without_noise(model):
 
 
 def _share(problem, step):
-    if isinstance(step, FitStep) and np.isfinite(step.penalty):
+    if isinstance(step, SimulatedFit) and np.isfinite(step.penalty):
         inputs = np.array([source.inputs for source in step.sources])
         rows = np.array([source.rows for source in step.sources], float)
         weights = np.array([source.weight for source in step.sources])
@@ -61,7 +61,7 @@ def _share(problem, step):
             return _inverse_feature_left(pooled, rows.sum(), step.features, step.penalty)
         exact = problem.distribution.gaussian and len(rows) == 1 and step.filter is None
         return _inverse_left(pooled, rows.sum(), step.penalty, exact)
-    if isinstance(step, RepeatStep) and step.generations and np.isfinite(step.penalty):
+    if isinstance(step, SimulatedRepeat) and step.generations and np.isfinite(step.penalty):
         sizes = range(1, 1 + (step.generations if step.keep else 1))
         return max(
             _inverse_left(step.source.inputs, k * step.source.rows, step.penalty, problem.distribution.gaussian)

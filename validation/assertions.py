@@ -100,7 +100,7 @@ def _search(check, pipelines, examples, seed):
 
 
 def _prediction(finite_size):
-    from modelcollapse.numerics.predictions import predict
+    from modelcollapse.numerics.questions.predictions import predict
 
     return lambda model: predict(model, finite_size=finite_size).test_error
 

@@ -32,11 +32,11 @@ from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
 
 from modelcollapse._extras import require
-from modelcollapse.numerics.predictions import Prediction, predict
-from modelcollapse.theory import domains
-from modelcollapse.theory.filters import TIME, GradientFlow
-from modelcollapse.theory.leaves import is_expression, leaf
+from modelcollapse.numerics.questions.predictions import Prediction, predict
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines import chain, fit, truth
+from modelcollapse.theory.pipelines.filters import TIME, GradientFlow
 from modelcollapse.theory.spectra import Spectrum, from_gram
 
 __all__ = ["KernelChain", "kernel_chain", "predict_chain"]

@@ -11,17 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modelcollapse.theory import domains
-from modelcollapse.theory.filters import Filter
-from modelcollapse.theory.leaves import evaluate, is_expression, leaf
-from modelcollapse.theory.pipelines import Model, input_eigenvalues, shifted_eigenvalues
-from modelcollapse.theory.plans import leaf_values, plan
+from modelcollapse.theory.numbers.leaves import evaluate
+from modelcollapse.theory.pipelines.filters import Filter
+from modelcollapse.theory.pipelines.inputs import input_eigenvalues, shifted_eigenvalues
+from modelcollapse.theory.pipelines.model import sources_of
+from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
 from modelcollapse.validation.designs import Distribution, distribution_of
 
-__all__ = ["FitStep", "MixtureStep", "Problem", "RepeatStep", "SourceNumbers", "TruthStep", "problems_of"]
+__all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows", "problems_of"]
 
 
-class SourceNumbers(NamedTuple):
+class SimulatedRows(NamedTuple):
     """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,)."""
 
     parent: int
@@ -31,20 +32,7 @@ class SourceNumbers(NamedTuple):
     inputs: np.ndarray
 
 
-class TruthStep(NamedTuple):
-    """The truth."""
-
-    parents: tuple = ()
-
-
-class MixtureStep(NamedTuple):
-    """Σ coefficients · models."""
-
-    parents: tuple
-    coefficients: tuple
-
-
-class FitStep(NamedTuple):
+class SimulatedFit(NamedTuple):
     """One fit, over random features if there are finitely many; `penalty` is Λ = λT.
 
     A filter's Λ is that of a ridge of its strength, 1/t for a flow of time t.
@@ -57,17 +45,18 @@ class FitStep(NamedTuple):
     total: float = 0  # rows, those of sources without weight included
     features: float = np.inf
     keep = False
+    generations = 1
 
     @property
     def rows(self):
         return sum(source.rows for source in self.sources)
 
 
-class RepeatStep(NamedTuple):
+class SimulatedRepeat(NamedTuple):
     """`generations` fits one after the other, `keep`: each on all data so far."""
 
     parents: tuple
-    source: SourceNumbers
+    source: SimulatedRows
     generations: int
     penalty: float
     keep: bool
@@ -83,7 +72,7 @@ class RepeatStep(NamedTuple):
         return self.source.rows
 
 
-class Problem(NamedTuple):
+class SimulatedPoint(NamedTuple):
     """One grid point: eigenvalues and w0 in their basis (d,), test eigenvalues (d,), the law of inputs, the steps."""
 
     eigenvalues: np.ndarray
@@ -104,11 +93,8 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     Raises TypeError if a symbol stays free, ValueError for samples that are not whole, for spectra that cannot be
     expanded and for numbers outside their domain.
     """
-    if not isinstance(model, Model):
-        kind = type(model).__name__
-        raise TypeError(f"model is a {kind}; give a pipeline: truth, fit, chain, accumulate or a mixture")
-    reading = plan(model)
-    values = _checked_values(model, values)
+    reading = read(model)
+    values = checked_values(model, values)
     numbers = leaf_values(reading.leaves, values)
     for (name, _, _), number in zip(reading.leaves, numbers, strict=True):
         if name in ("samples", "features"):
@@ -117,7 +103,7 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     leaves = [evaluate(value, {}) for value in spectrum.leaves]
     atoms_last = spectrum.kind[0] == "arrays"
     inputs = input_eigenvalues("inputs", inputs, model.spectrum)
-    given = [source.inputs for node in reading.nodes for source in getattr(node, "sources", ())] + [inputs]
+    given = [source.inputs for node in reading.nodes for source in sources_of(node)] + [inputs]
     shapes = [np.shape(number) for number in numbers]
     shapes += [np.shape(value)[: -1 if atoms_last else None] for value in leaves]
     shapes += [x.shape[:-1] for x in given if isinstance(x, np.ndarray)]
@@ -140,10 +126,10 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
         law = distribution_of(distribution, df, len(directions.eigenvalues))
         tested = directions.mapped(_at(inputs, point, shape, True) if isinstance(inputs, np.ndarray) else inputs)
         steps = tuple(
-            _step(node, step, [float(here[slot]) for slot in step.slots], directions, point, shape)
-            for node, step in zip(reading.nodes, reading.plan.steps, strict=True)
+            _SIMULATED[type(step)](node, step, directions, point, shape)
+            for node, step in zip(reading.nodes, reading.filled([float(number) for number in here]), strict=True)
         )
-        problems.append(Problem(directions.eigenvalues, directions.truth, tested, law, steps))
+        problems.append(SimulatedPoint(directions.eigenvalues, directions.truth, tested, law, steps))
     return shape, problems
 
 
@@ -172,31 +158,43 @@ class _Directions:
         )
 
 
-def _step(node, step, numbers, directions, point, shape):
-    parents = step.parents
-    if step.kind == "truth":
-        return TruthStep()
-    if step.kind == "mixture":
-        return MixtureStep(parents, tuple(numbers))
-    if step.kind in ("chain", "accumulate"):
-        generations, rows, noise, ridge = numbers
-        source = SourceNumbers(parents[0], int(rows), noise, 1.0, directions.eigenvalues)
-        keep = step.kind == "accumulate"
-        return RepeatStep(parents, source, int(generations), ridge if keep else ridge * rows, keep)
+def _as_it_is(node, step, directions, point, shape):
+    return step
+
+
+def _repeated(node, step, directions, point, shape):
+    generations, samples, noise, ridge = step.numbers
+    rows = SimulatedRows(step.start, int(samples), noise, 1.0, directions.eigenvalues)
+    keep = isinstance(step, AccumulateStep)
+    return SimulatedRepeat(step.parents, rows, int(generations), ridge if keep else ridge * samples, keep)
+
+
+def _fit(node, step, directions, point, shape):
     sources = []
-    *columns, own = step.sources(numbers)
-    for parent, source, rows, noise, weight in zip(parents, node.sources, *columns, strict=True):
-        if rows and weight:
+    for rows, source in zip(step.sources, node.sources, strict=True):
+        if rows.samples and rows.weight:
             shift = source.inputs
             shift = _at(shift, point, shape, True) if isinstance(shift, np.ndarray) else shift
-            sources.append(SourceNumbers(parent, int(rows), noise, weight, directions.mapped(shift)))
+            sources.append(
+                SimulatedRows(rows.parent, int(rows.samples), rows.noise, rows.weight, directions.mapped(shift))
+            )
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-    total, parents = sum(columns[0]), tuple(s.parent for s in sources)
-    if node.filter is None:
-        return FitStep(parents, tuple(sources), own[0] * total, features=own[1] if len(own) > 1 else np.inf)
-    trained = type(node.filter)(*own)
-    return FitStep(parents, tuple(sources), trained.strength * total, trained, total)
+    total, parents = sum(rows.samples for rows in step.sources), tuple(rows.parent for rows in sources)
+    if step.filter is None:
+        features = np.inf if step.features is None else step.features
+        return SimulatedFit(parents, tuple(sources), step.ridge * total, features=features)
+    trained = step.filter.filter(*step.filter.values)
+    return SimulatedFit(parents, tuple(sources), trained.strength * total, trained, total)
+
+
+_SIMULATED = {
+    TruthStep: _as_it_is,
+    MixtureStep: _as_it_is,
+    FitStep: _fit,
+    ChainStep: _repeated,
+    AccumulateStep: _repeated,
+}
 
 
 def _at(value, point, shape, atoms_last=False):
@@ -210,12 +208,3 @@ def _require_whole(name, number):
     if not np.all(number == np.floor(number)):
         bad = float(number[number != np.floor(number)].flat[0])
         raise ValueError(f"{name} = {bad} is not whole; a simulation draws them, so give a whole number of {name}")
-
-
-def _checked_values(model, values):
-    checked, free = {}, model.free
-    for symbol, value in (values or {}).items():
-        if not is_expression(symbol) or symbol not in free:
-            raise TypeError(f"{symbol!r} is not a free symbol of the pipeline; its free symbols are {free}")
-        checked[symbol] = leaf(str(symbol), value, domains.Domain())
-    return checked

@@ -21,7 +21,7 @@ import numpy as np
 from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
 from modelcollapse.validation.feature_fits import feature_solution
-from modelcollapse.validation.problems import FitStep, RepeatStep
+from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
 from modelcollapse.validation.ridge_solutions import Block, filter_solution, ridge_solution
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
@@ -73,7 +73,7 @@ def _exact_samplers(distribution, step):
 
 
 def fit_step(problem, step, labels, place, wanted):
-    """ŵ (B, d) of a FitStep; `labels` is one (B, d) per source."""
+    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source."""
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape)
     return _fitted(problem.distribution, step, labels, place, wanted)
@@ -117,7 +117,7 @@ def _block(distribution, source, label, generator, name, noise=1.0):
 
 
 def repeat_step(problem, step, start, place, wanted):
-    """ŵ (B, d) after the generations of a RepeatStep, started from `start` (B, d)."""
+    """ŵ (B, d) after the generations of a SimulatedRepeat, started from `start` (B, d)."""
     if step.generations == 0:
         return start
     if np.isinf(step.penalty):
@@ -153,7 +153,7 @@ def _accumulated(distribution, step, label, generator, name, last_noise=1.0):
 def conditional_fit(problem, step, models, place, wanted):
     """The last fit's mean (B, d) over its label noise, and what the noise adds to the test error (B,)."""
     generation = 0
-    if isinstance(step, RepeatStep) and not step.keep and step.generations > 0:
+    if isinstance(step, SimulatedRepeat) and not step.keep and step.generations > 0:
         step, models, generation = _last_generation(problem, step, models, place, wanted)
     if not hasattr(step, "penalty") or getattr(step, "generations", 1) == 0:
         raise ValueError("conditional = True, but the last model is not a fit; simulate it with conditional=False")
@@ -195,7 +195,7 @@ def _last_generation(problem, step, models, place, wanted):
         return step, models, 0
     before = step._replace(generations=step.generations - 1)
     last = repeat_step(problem, before, models[step.parents[0]], place, wanted)
-    fit = FitStep(step.parents, (step.source,), step.penalty)
+    fit = SimulatedFit(step.parents, (step.source,), step.penalty)
     return fit, {step.parents[0]: last}, step.generations - 1
 
 
@@ -215,9 +215,9 @@ def trial_cost(problem, wanted="auto"):
     dim, cost = len(problem.truth), 0.0
     for step in problem.steps:
         cost += dim
-        if not hasattr(step, "penalty") or np.isinf(step.penalty):
+        if not isinstance(step, SimulatedFit | SimulatedRepeat) or np.isinf(step.penalty):
             continue
-        keep, count = step.keep, getattr(step, "generations", 1)
+        keep, count = step.keep, step.generations
         name = sampler_of(problem.distribution, step, wanted) if count else "student"
         if name in ("student", "bidiagonal"):
             cost += 10.0 * (dim + count if name == "student" else dim * count)

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
-from modelcollapse.validation.problems import FitStep, RepeatStep, problems_of
+from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, problems_of
 from modelcollapse.validation.progress import Progress
 from modelcollapse.validation.samplers import SAMPLERS, sampler_of, trial_cost
 from modelcollapse.validation.streams import seed_sequence, stream_key
@@ -226,9 +226,9 @@ def _is_free(problems, sampler):
     """Whether averaging over the label noise of the last fit costs nothing: least squares with T ≥ d."""
     for problem in problems:
         step = problem.steps[-1]
-        if not isinstance(step, FitStep | RepeatStep):
+        if not isinstance(step, SimulatedFit | SimulatedRepeat):
             return False
-        if isinstance(step, RepeatStep) and (step.keep or step.generations == 0):
+        if isinstance(step, SimulatedRepeat) and (step.keep or step.generations == 0):
             return False
         if sampler_of(problem.distribution, step, sampler) != "student":
             return False

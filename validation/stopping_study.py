@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
-from modelcollapse.numerics.early_stopping import optimal_stopping
-from modelcollapse.numerics.optimise import optimal_ridge
-from modelcollapse.numerics.predictions import predict
-from modelcollapse.theory.filters import GradientFlow, Ridge, largest_eigenvalue
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge
+from modelcollapse.numerics.questions.best_time import optimal_stopping
+from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import chain, fit, truth
+from modelcollapse.theory.pipelines.filters import GradientFlow, Ridge, largest_eigenvalue
 from modelcollapse.theory.spectra import Spectrum, from_samples
 from modelcollapse.validation import datasets, study
 from modelcollapse.validation.kernel_chains import kernel_chain

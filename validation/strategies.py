@@ -13,7 +13,7 @@ truth as labeller. `modelcollapse.validation.assert_agrees` runs a formula over 
 
 import numpy as np
 
-from modelcollapse.theory import domains
+from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.pipelines import Model, accumulate, chain, fit, truth
 from modelcollapse.theory.spectra import Spectrum, isotropic, power_law
 

@@ -16,7 +16,8 @@ fits, since every fit is linear in its labels. (Derived here.)
 
 import numpy as np
 
-from modelcollapse.validation.problems import FitStep, MixtureStep, RepeatStep
+from modelcollapse.theory.pipelines.steps import MixtureStep
+from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
 
 __all__ = ["hill", "tail_index"]
 
@@ -32,17 +33,17 @@ def tail_index(problem):
             index.append(min((index[p] for p in used), default=np.inf))
             continue
         inherited = min((index[p] for p in step.parents), default=np.inf)
-        if isinstance(step, FitStep):
+        if isinstance(step, SimulatedFit):
             noisy = any(s.noise for s in step.sources) or len({s.parent for s in step.sources}) > 1
             rows = [sum(s.rows for s in step.sources)] if noisy else []
             directions = min(np.count_nonzero(np.max([s.inputs for s in step.sources], 0)), step.features)
-        elif isinstance(step, RepeatStep):
+        elif isinstance(step, SimulatedRepeat):
             rounds = range(1, 1 + (step.generations if step.keep else min(step.generations, 1)))
             rows = [k * step.source.rows for k in rounds] if step.source.noise else []
             directions = np.count_nonzero(step.source.inputs)
         else:
             rows, directions = [], 0
-        if getattr(step, "penalty", 0) == np.inf and (isinstance(step, FitStep) or step.generations):
+        if getattr(step, "penalty", 0) == np.inf and (isinstance(step, SimulatedFit) or step.generations):
             inherited, rows = np.inf, []
         if getattr(step, "penalty", 0) > 0:
             rows = []

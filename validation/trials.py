@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from modelcollapse.validation.problems import FitStep, MixtureStep, TruthStep
+from modelcollapse.theory.pipelines.steps import MixtureStep, TruthStep
+from modelcollapse.validation.problems import SimulatedFit
 from modelcollapse.validation.samplers import Place, conditional_fit, fit_step, repeat_step
 from modelcollapse.validation.streams import Streams
 
@@ -21,7 +22,7 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
             models[i] = np.broadcast_to(problem.truth, (len(trials), len(problem.truth)))
         elif isinstance(step, MixtureStep):
             models[i] = sum(c * models[parent] for c, parent in zip(step.coefficients, step.parents, strict=True))
-        elif isinstance(step, FitStep):
+        elif isinstance(step, SimulatedFit):
             models[i] = fit_step(problem, step, [models[source.parent] for source in step.sources], place, sampler)
         else:
             models[i] = repeat_step(problem, step, models[step.parents[0]], place, sampler)

@@ -38,8 +38,8 @@ from modelcollapse.theory.corrected_risk import (
     least_squares_correction,
     posterior_risk,
 )
-from modelcollapse.theory.domains import RIDGE
-from modelcollapse.theory.leaves import leaf
+from modelcollapse.theory.numbers.domains import RIDGE
+from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.leverage import relative_leverage
 from modelcollapse.theory.source_conditions import label_noise_variance, plug_in_correction, population_spectrum
 

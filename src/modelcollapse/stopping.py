@@ -20,7 +20,7 @@ from scipy.optimize import minimize_scalar
 
 from modelcollapse.estimator import CollapseAware, Provenance
 from modelcollapse.numerics.stopping_criterion import learned, stopping_curve
-from modelcollapse.theory.filters import TIME
+from modelcollapse.theory.pipelines.filters import TIME
 
 __all__ = ["CollapseAwareGradientFlow", "StoppingMonitor"]
 

@@ -72,7 +72,7 @@ def _described(arguments):
     import numpy as np
 
     import modelcollapse as mc
-    from modelcollapse.numerics.optimise import optimal_ridge
+    from modelcollapse.numerics.questions.best_ridge import optimal_ridge
 
     noise = 0.1 if arguments.noise is None else arguments.noise
     noise0 = noise if arguments.generator_noise is None else arguments.generator_noise

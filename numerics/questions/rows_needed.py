@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.optimise import optimal_ridge
-from modelcollapse.numerics.predictions import predict
-from modelcollapse.theory import domains
-from modelcollapse.theory.leaves import is_expression, leaf
-from modelcollapse.theory.pipelines import Model, fit, truth
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge
+from modelcollapse.numerics.questions.predictions import predict
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import is_expression, leaf
+from modelcollapse.theory.pipelines import fit, truth
+from modelcollapse.theory.pipelines.model import require_model
 
 __all__ = ["RealRows", "SafeShare", "largest_synthetic_share", "real_rows_worth"]
 
@@ -61,7 +62,7 @@ def largest_synthetic_share(generator, samples, loss, *, noise, synthetic_noise=
     The better the teacher, the more of its labels are safe:
 
     >>> import modelcollapse as mc
-    >>> from modelcollapse.numerics.answers import largest_synthetic_share
+    >>> from modelcollapse.numerics.questions.rows_needed import largest_synthetic_share
     >>> w0 = mc.truth(mc.isotropic(50))
     >>> teachers = [mc.fit(w0.label(rows, noise=0.5)) for rows in (200, 2000)]
     >>> shares = [largest_synthetic_share(teacher, 500, 0.1, noise=0.5, ridge=0).share for teacher in teachers]
@@ -101,7 +102,7 @@ def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, 
     Labels of the truth itself are worth what real rows are:
 
     >>> import modelcollapse as mc
-    >>> from modelcollapse.numerics.answers import real_rows_worth
+    >>> from modelcollapse.numerics.questions.rows_needed import real_rows_worth
     >>> w0 = mc.truth(mc.isotropic(50))
     >>> worth = real_rows_worth(w0, 100, 60, noise=0.5, ridge=0.1)
     >>> round(worth.extra, 6)
@@ -125,8 +126,7 @@ def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, 
 
 def _errors(generator, noise, synthetic_noise, ridge):
     """The test error as a function of the numbers of real and synthetic rows."""
-    if not isinstance(generator, Model):
-        raise TypeError(f"generator is a {type(generator).__name__}; give a model: truth, fit, chain or a mixture")
+    require_model("generator", generator)
     noise = _number("noise", noise, domains.NOISE)
     if synthetic_noise is None:
         synthetic_noise = noise

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from modelcollapse.theory.domains import REAL, Domain
+from modelcollapse.theory.numbers.domains import REAL, Domain
 
 __all__ = ["Domain", "Number", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "substitute"]
 

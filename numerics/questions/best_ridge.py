@@ -22,11 +22,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics.boundary import Problem, evaluate_in_chunks
+from modelcollapse.numerics.evaluation.grid import Grid
+from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.functionals import samples_left
-from modelcollapse.numerics.predictions import predict
+from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.numerics.ridge_equation import solve
-from modelcollapse.numerics.slopes import Slopes
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge"]
@@ -34,6 +36,7 @@ __all__ = ["OptimalRidge", "optimal_ridge"]
 NODES_PER_DECADE = 4
 BELOW, ABOVE = 40 * np.log(10), 8 * np.log(10)
 _LIMIT = np.log(1e290)
+_COUNTED = ("samples", "weight")
 _NOISE = 1e-14  # of a slope, relative to the error
 
 
@@ -87,7 +90,7 @@ def optimal_ridge(model, values=None):
     Labels that other models wrote want more ridge, the more the older they are:
 
     >>> import numpy as np, modelcollapse as mc
-    >>> from modelcollapse.numerics.optimise import optimal_ridge
+    >>> from modelcollapse.numerics.questions.best_ridge import optimal_ridge
     >>> w0 = mc.truth(mc.isotropic(100))
     >>> labels = mc.chain(w0, [0, 1, 5, 20], samples=400, noise=0.5)
     >>> best = optimal_ridge(mc.fit(labels.label(200, noise=0.5)))
@@ -112,7 +115,7 @@ def optimal_ridge(model, values=None):
     lanes = slopes.lanes
     nodes = _nodes(*_scales(slopes))
     asked = np.vstack([np.zeros(lanes), np.exp(nodes), np.full(lanes, np.inf)])
-    error, slope = slopes(np.tile(np.arange(lanes), len(asked)), (asked.ravel(),))
+    error, slope = slopes.finite(np.tile(np.arange(lanes), len(asked)), (asked.ravel(),))
     error, slope = error.reshape(asked.shape), slope[0].reshape(asked.shape)[1:-1]
     slope[-1] = np.where(asked[-2] * slope[-1] > _NOISE * error[-1], slope[-1], -1)
     ridge, least = _interior(slopes, nodes, slope)
@@ -137,7 +140,7 @@ def _last_ridge():
 def _at(slopes, lanes, log_ridge):
     """E and dE/d log λ."""
     ridge = np.exp(log_ridge)
-    error, slope = slopes(lanes, (ridge,))
+    error, slope = slopes.finite(lanes, (ridge,))
     return error, ridge * slope[0]
 
 
@@ -168,17 +171,14 @@ def _nodes(low, high):
 
 def _scales(slopes):
     """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
-    last = len(slopes.reading.plan.steps) - 1
-    step = slopes.reading.plan.steps[-1]
+    schedule = slopes.reading.schedule
 
     def run(numbers, atoms, shifts, tested):
-        rows, _, weights, _ = step.sources([numbers[slot] for slot in step.slots])
-        inputs = [shifts.get((last, g), atoms.eigenvalues) for g in range(len(rows))]
-        return _scale(atoms, inputs, jnp.stack(rows), jnp.stack(weights))
+        step = schedule.steps[-1].filled(numbers)
+        inputs = OnSpectrum(atoms, shifts, False).inputs(len(schedule.steps) - 1, step)
+        return _scale(atoms, inputs, *(jnp.stack([getattr(x, name) for x in step.sources]) for name in _COUNTED))
 
-    arrays = slopes.arrays
-    problem = Problem((slopes.lanes,), slopes.numbers, arrays["atoms"], arrays["shifts"], arrays["inputs"])
-    return evaluate_in_chunks(problem, run, 2)
+    return evaluate_in_chunks(Grid((slopes.lanes,), slopes.numbers, *slopes.arrays), run, 2)
 
 
 @jax.jit

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelcollapse.numerics import steps
-from modelcollapse.numerics.boundary import evaluate_in_chunks
-from modelcollapse.numerics.evaluation import last_moments
+from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.walk import last_moments
 
 __all__ = ["Directions", "directions"]
 
@@ -42,20 +44,21 @@ class Directions:
         return f"Directions({'x'.join(map(str, self.bias.shape))}: bias and variance by eigendirection)"
 
 
-def directions(reading, problem, exact):
-    """Directions of a problem; RuntimeError where an effective ridge was not found."""
+def directions(question):
+    """Directions of a prepared Question; RuntimeError where an effective ridge was not found."""
+    grid = question.grid
 
     def run(numbers, atoms, shifts, tested):
-        moments, fine = last_moments(reading.plan, numbers, atoms, shifts, exact)
-        still = 0 * moments.variance
-        bias = steps.energy_by_atom(atoms, tested, moments.deficit, still)
-        variance = steps.energy_by_atom(atoms, tested, still, moments.variance)
-        converged = np.all([np.asarray(flags).all() for flags in fine])
+        population = OnSpectrum(atoms, shifts, question.exact)
+        moments, flags = last_moments(question.reading.schedule, numbers, population)
+        zeros = 0 * moments.variance
+        bias = steps.energy_by_atom(atoms, tested, moments.deficit, zeros)
+        variance = steps.energy_by_atom(atoms, tested, zeros, moments.variance)
+        converged = np.all([np.asarray(flag).all() for flag in flags])
         return bias, variance, moments.ratio, np.full(bias.shape[0], float(converged))
 
-    bias, variance, learned, converged = evaluate_in_chunks(problem, run, 4, 12, share=True)
-    if not np.all(converged):
-        raise RuntimeError("an effective ridge was not found; a ridge further from zero may help")
-    atoms = problem.atoms
-    known = (np.array(x) for x in (atoms.eigenvalues, atoms.multiplicity, problem.inputs * atoms.signal))
+    bias, variance, learned, converged = evaluate_in_chunks(grid, run, 4, 12, share=True)
+    require_found(converged, grid.shape)
+    atoms = grid.atoms
+    known = (np.array(x) for x in (atoms.eigenvalues, atoms.multiplicity, grid.tested * atoms.signal))
     return Directions(*known, bias=bias, variance=variance, learned=learned)

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory import compression
-from modelcollapse.theory.domains import Domain
-from modelcollapse.theory.leaves import evaluate, free_symbols, key, leaf, show, substitute
-from modelcollapse.theory.quadrature import power_law_atoms
-from modelcollapse.theory.spectrum_leaves import described, normalised, parameters, read_only, stacked
+from modelcollapse.theory.numbers.domains import Domain
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, key, leaf, show, substitute
+from modelcollapse.theory.populations import compression
+from modelcollapse.theory.populations.quadrature import power_law_atoms
+from modelcollapse.theory.populations.spectrum_leaves import described, normalised, parameters, read_only, stacked
 
 _SMALL = 256
 _TOLERANCE = Domain(low=1e-12, high=1e-2, remedy="give a relative error, by default 1e-12")
@@ -220,7 +220,7 @@ class Spectrum:
         return self._with_atoms(_by_row(compression.merge, self._arrays), self._origin)
 
     def compress(self, tol=1e-12):
-        """Fewer atoms, every functional kept to a relative `tol` (see `modelcollapse.theory.compression`).
+        """Fewer atoms, every functional kept to a relative `tol` (see `modelcollapse.theory.populations.compression`).
 
         About 10 atoms per factor e in the eigenvalues, in time O(d log d) and memory O(d). A spectrum that
         is small already, or would not shrink, is returned as it is. Raises ValueError for tol outside

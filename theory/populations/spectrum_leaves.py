@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from modelcollapse.theory.domains import (
+from modelcollapse.theory.numbers.domains import (
     CAPACITY,
     DIMENSION,
     EIGENVALUE,
@@ -24,7 +24,7 @@ from modelcollapse.theory.domains import (
     POWER_LAW_DIMENSION,
     SOURCE_EXPONENT,
 )
-from modelcollapse.theory.leaves import evaluate, free_symbols, is_expression, leaf
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression, leaf
 
 _ARRAYS = (("eigenvalues", EIGENVALUE), ("signal", ENERGY), ("multiplicity", MULTIPLICITY))
 _ISOTROPIC = (("dim", DIMENSION), ("signal", ENERGY))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.optimise import optimal_ridge
-from modelcollapse.numerics.predictions import check_values, predict
-from modelcollapse.theory.filters import GradientFlow
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge
+from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
+from modelcollapse.theory.pipelines.filters import GradientFlow
+from modelcollapse.theory.pipelines.reading import checked_values
 
 __all__ = ["OptimalStopping", "optimal_stopping"]
 
@@ -80,7 +81,7 @@ def optimal_stopping(model, values=None):
     symbol = _time()
     flow = Fit(model.spectrum, model.sources, None, GradientFlow(symbol))
     ridge, untrained = (Fit(model.spectrum, model.sources, penalty) for penalty in (0.0, np.inf))
-    values = {s: v for s, v in check_values(model, values).items() if s in flow.free}
+    values = {s: v for s, v in checked_values(model, values).items() if s in flow.free}
     null = predict(untrained, values).test_error
     shape = np.shape(null)
 

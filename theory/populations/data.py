@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory.domains import REAL
-from modelcollapse.theory.leaves import leaf
+from modelcollapse.theory.numbers.domains import REAL
+from modelcollapse.theory.numbers.leaves import leaf
 
 _EPS = np.finfo(float).eps
 

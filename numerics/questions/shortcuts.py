@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics import functionals, ridge_equation
-from modelcollapse.numerics.boundary import COMPRESS_ABOVE, Problem, evaluate_in_chunks
-from modelcollapse.numerics.predictions import predict
+from modelcollapse.numerics.evaluation.grid import Grid, few_atoms
+from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.numerics.sources import projections
-from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory import domains
-from modelcollapse.theory.leaves import is_expression, leaf, show
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import is_expression, leaf, show
 from modelcollapse.theory.pipelines import chain, fit, truth
 from modelcollapse.theory.spectra import Spectrum
 
@@ -134,18 +135,10 @@ def effective_ridge(spectrum, samples, ridge):
     """
     samples = _number("samples", samples, domains.SAMPLES)
     ridge = _number("ridge", ridge, domains.RIDGE)
-    found = []
-
-    def run(numbers, atoms, shifts, tested):
-        kappa, converged = _solve(atoms.eigenvalues, atoms.multiplicity, *numbers)
-        found.append(bool(jnp.all(converged)))
-        return (kappa,)
-
-    kappa = _evaluated(spectrum, [samples, ridge], run)
-    if not all(found):
-        raise RuntimeError(
-            "the effective ridge was not found; move the ridge away from zero or samples from the dimension"
-        )
+    kappa, converged = _evaluated(
+        spectrum, [samples, ridge], lambda numbers, atoms, *_: _solve(atoms.eigenvalues, atoms.multiplicity, *numbers), 2
+    )
+    require_found(converged)
     return kappa
 
 
@@ -169,20 +162,17 @@ def degrees_of_freedom(spectrum, kappa, order=1):
     return _evaluated(spectrum, [kappa, order], run)
 
 
-def _evaluated(spectrum, numbers, run):
-    spectrum = _checked_spectrum(spectrum)
-    if spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE:
-        spectrum = spectrum.compress()
-    s = spectrum.eigenvalues
+def _evaluated(spectrum, numbers, run, outputs=1):
+    atoms, rows = few_atoms(_checked_spectrum(spectrum))
     try:
-        shape = np.broadcast_shapes(*map(np.shape, numbers), s.shape[:-1])
+        shape = np.broadcast_shapes(*map(np.shape, numbers), atoms.eigenvalues.shape[:-1])
     except ValueError:
         raise ValueError(
             f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers]}; "
             "add axes of length 1 as for NumPy arrays"
         ) from None
-    problem = Problem(shape, numbers, Atoms(s, spectrum.signal, spectrum.multiplicity, s), {}, s)
-    return evaluate_in_chunks(problem, run, 1)[0][()]
+    found = evaluate_in_chunks(Grid(shape, numbers, atoms, {}, atoms.eigenvalues, rows), run, outputs)
+    return found[0][()] if outputs == 1 else [value[()] for value in found]
 
 
 def _checked_spectrum(spectrum):

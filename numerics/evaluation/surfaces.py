@@ -10,9 +10,11 @@ import math
 import jax
 import numpy as np
 
-from modelcollapse.numerics import interpolation, ridge_equation
-from modelcollapse.numerics.boundary import Problem, evaluate_in_chunks, padded_atoms
-from modelcollapse.numerics.evaluation import label_model
+from modelcollapse.numerics import ridge_equation
+from modelcollapse.numerics.evaluation import tables
+from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.walk import label_model
 from modelcollapse.numerics.steps import Atoms, Moments
 
 __all__ = ["surface"]
@@ -24,41 +26,43 @@ PANELS = (40, 96, 256)
 _solve = jax.jit(ridge_equation.solve)
 
 
-def surface(reading, problem, exact, run, alive):
-    """What `evaluate_in_chunks(problem, run, 5, alive)` returns, from tables where that pays; else None."""
-    plan = reading.plan
-    last = plan.steps[-1]
-    if problem.points < FEWEST_POINTS or last.kind != "fit" or len(last.parents) > 1 or last.shifted[0]:
+def surface(question):
+    """Bias, variance, those of clean labels, and flags, each (points,), flags 0 where nothing is filled in; or None."""
+    grid, schedule = question.grid, question.reading.schedule
+    last = schedule.steps[-1]
+    if grid.points < FEWEST_POINTS or not OnSpectrum.reads_last(last) or last.sources[0].shifted:
         return None
-    upstream = np.broadcast_shapes(*(np.shape(problem.numbers[slot]) for slot in range(last.slots[0])))
-    if not problem.one_spectrum or problem.points < FEWEST_POINTS * math.prod(upstream):
+    upstream = np.broadcast_shapes(*(np.shape(number) for number in grid.numbers[: -len(last.numbers)]))
+    if not grid.one_spectrum or grid.points < FEWEST_POINTS * math.prod(upstream):
         return None
-    samples, noise, weight, ridge = (
-        np.broadcast_to(np.asarray(problem.numbers[slot], float), problem.shape).reshape(-1) for slot in last.slots
-    )
+    samples, noise, weight, ridge = (flat(number, grid.shape) for number in last.filled(grid.numbers).numbers)
     ridge = ridge / weight
-    served = np.isfinite(ridge) & ((ridge > 0) | (samples < _dimension(problem.atoms)))
+    served = np.isfinite(ridge) & ((ridge > 0) | (samples < _dimension(grid.atoms)))
     if np.count_nonzero(served) < FEWEST_POINTS * math.prod(upstream):
         return None
-    results = [np.empty(problem.points) for _ in range(4)] + [np.zeros(problem.points)]
+    results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
     with jax.enable_x64(True):
-        count = problem.atoms.eigenvalues.size
-        wide = problem.padded(padded_atoms(count, 1))  # as for a single point, whose kernels serve the label models
-        few = max(128, 2 ** math.ceil(math.log2(count))) if count <= 512 else 128 * math.ceil(count / 128)
-        narrow, inputs = Atoms(*(x[:, :few] for x in wide["atoms"])), wide["inputs"][:, :few]
+        count = grid.atoms.eigenvalues.size
+        wide = grid.padded(padded_atoms(count, 1))  # as for a single point, whose kernels serve the label models
+        few = narrow_atoms(count)
+        narrow, inputs = Atoms(*(x[:, :few] for x in wide[0])), wide[2][:, :few]
         bounds = _bounds(narrow, samples[served], ridge[served])
         if bounds is None:
             return None
-        for where, model, fine in _label_models(plan, problem, upstream, wide, exact):
+        for where, model, fine in _label_models(question, upstream, wide):
             if not fine:
                 continue
             row = Moments(*(np.asarray(x)[:, :few] for x in model))
-            table = interpolation.tabulate(narrow, inputs, row, *bounds)
+            table = tables.tabulate(narrow, inputs, row, *bounds)
             points = where[served[where]]
             for start in range(0, points.size, CHUNK):
                 _fill(results, table, points[start : start + CHUNK], samples, noise, ridge)
-    _evaluate_rest(problem, np.flatnonzero(results[4] == 0), results, run, alive)
-    return [result.reshape(problem.shape) for result in results]
+    return results
+
+
+def narrow_atoms(count):
+    """The number of atoms, padding included, of kernels that share work between points: few sizes, little waste."""
+    return max(128, 2 ** math.ceil(math.log2(count))) if count <= 512 else 128 * math.ceil(count / 128)
 
 
 def _dimension(atoms):
@@ -79,19 +83,20 @@ def _bounds(atoms, samples, ridge):
     low, high = kappa.min(), kappa.max()
     if not (converged.all() and 1e-280 < low and high < 1e280):
         return None
-    wanted = math.log(high / low) / (2 * interpolation.HALF_WIDTH) + 2
+    wanted = math.log(high / low) / (2 * tables.HALF_WIDTH) + 2
     panels = next((size for size in PANELS if size >= wanted), None)
-    return None if panels is None else (np.float64(low * math.exp(-interpolation.HALF_WIDTH)), panels)
+    return None if panels is None else (np.float64(low * math.exp(-tables.HALF_WIDTH)), panels)
 
 
-def _label_models(plan, problem, upstream, wide, exact):
+def _label_models(question, upstream, wide):
     """For every point of the label models' own grid: indices of its points, Moments (1, A), whether solved."""
-    flat = np.arange(problem.points).reshape(problem.shape)
-    axes = (1,) * (flat.ndim - len(upstream)) + upstream
+    grid, population = question.grid, OnSpectrum(*wide[:2], question.exact)
+    places = np.arange(grid.points).reshape(grid.shape)
+    axes = (1,) * (places.ndim - len(upstream)) + upstream
     for index in np.ndindex(axes):
-        numbers = [_at(np.asarray(number, float), index) for number in problem.numbers]
-        model, flags = label_model(plan, numbers, wide["atoms"], wide["shifts"], exact)
-        where = flat[tuple(i if size > 1 else slice(None) for i, size in zip(index, axes, strict=True))]
+        numbers = [_at(np.asarray(number, float), index) for number in grid.numbers]
+        model, flags = label_model(question.reading.schedule, numbers, population)
+        where = places[tuple(i if size > 1 else slice(None) for i, size in zip(index, axes, strict=True))]
         yield where.reshape(-1), model, all(bool(np.all(flag)) for flag in flags)
 
 
@@ -105,18 +110,6 @@ def _at(number, index):
 
 def _fill(results, table, here, samples, noise, ridge):
     lanes = np.pad(here, (0, CHUNK - here.size), mode="edge")
-    parts, clean, ok = interpolation.look_up(table, samples[lanes], noise[lanes], ridge[lanes])
+    parts, clean, ok = tables.look_up(table, samples[lanes], noise[lanes], ridge[lanes])
     for result, value in zip(results, (*parts, *clean, ok), strict=True):
         result[here] = np.asarray(value)[: here.size]
-
-
-def _evaluate_rest(problem, rest, results, run, alive):
-    if not rest.size:
-        return
-    numbers = [
-        np.broadcast_to(x, problem.shape).reshape(-1)[rest] if np.size(x) > 1 else np.reshape(x, ())
-        for x in problem.numbers
-    ]
-    part = Problem(rest.shape, numbers, problem.atoms, problem.shifts, problem.inputs, problem.rows)
-    for result, value in zip(results, evaluate_in_chunks(part, run, 5, alive, share=True), strict=True):
-        result[rest] = value

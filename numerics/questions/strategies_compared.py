@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.predictions import predict
-from modelcollapse.theory import domains
-from modelcollapse.theory.leaves import is_expression, leaf
+from modelcollapse.numerics.questions.predictions import predict
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines import accumulate, chain, fit, truth
 
 __all__ = ["Comparison", "compare_strategies"]
@@ -91,7 +91,7 @@ def compare_strategies(spectrum, rounds, samples, noise, ridge=0.0, real_share=0
     One way grows without bound, the others do not:
 
     >>> import modelcollapse as mc
-    >>> from modelcollapse.numerics.comparison import compare_strategies
+    >>> from modelcollapse.numerics.questions.strategies_compared import compare_strategies
     >>> found = compare_strategies(mc.isotropic(20), rounds=12, samples=1000, noise=0.1)
     >>> bool(found.mix[-1] < found.accumulate[-1] < found.replace[-1])
     True

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.predictions import predict
-from modelcollapse.numerics.slopes import Slopes
-from modelcollapse.theory.leaves import free_symbols, is_expression
-from modelcollapse.theory.pipelines import Model
-from modelcollapse.theory.plans import plan
-from modelcollapse.theory.spectrum_leaves import parameters
+from modelcollapse.numerics.evaluation.traced import Slopes
+from modelcollapse.numerics.questions.predictions import predict
+from modelcollapse.theory.numbers.leaves import free_symbols, is_expression
+from modelcollapse.theory.pipelines.model import require_model
+from modelcollapse.theory.pipelines.reading import read
+from modelcollapse.theory.populations.spectrum_leaves import parameters
 
 __all__ = ["Tuned", "tune"]
 
@@ -75,7 +75,7 @@ def tune(model, over, values=None):
     best.
 
     >>> import sympy, modelcollapse as mc
-    >>> from modelcollapse.numerics.tuning import tune
+    >>> from modelcollapse.numerics.questions.best_values import tune
     >>> share = sympy.Symbol("alpha", positive=True)
     >>> w0 = model = mc.truth(mc.isotropic(10))
     >>> for _ in range(12):
@@ -84,8 +84,7 @@ def tune(model, over, values=None):
     >>> round(float(tune(model, {share: (0.1, 0.9)}).values[share]), 4)
     0.618
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"model is a {type(model).__name__}; give a pipeline: truth, fit, chain or a mixture")
+    require_model("model", model)
     box = _Box(model, over)
     slopes = Slopes(model, box.symbols, values, dict(zip(box.symbols, box.low.tolist(), strict=True)))
     corners = np.array(np.meshgrid(*zip(box.low, box.high, strict=True))).reshape(len(box.symbols), -1)
@@ -146,7 +145,7 @@ def _roles(model):
     """Symbols in whole numbers, and symbols that are a ridge or penalty."""
     spectrum = model.spectrum
     own = zip(parameters(spectrum.kind), spectrum.leaves, strict=True)
-    leaves = (*plan(model).leaves, *((name, value, domain) for (name, domain), value in own))
+    leaves = (*read(model).leaves, *((name, value, domain) for (name, domain), value in own))
     whole = {symbol for _, value, domain in leaves if domain.whole for symbol in free_symbols(value)}
     return whole, {value for name, value, _ in leaves if name in ("ridge", "penalty") and is_expression(value)}
 
@@ -169,7 +168,7 @@ def _tuned(slopes, box, lane):
     sample = np.clip(qmc.Sobol(size, scramble=False).random_base2(min(5 + size, 9)).T, _EDGE, 1 - _EDGE)
     points, _ = box(sample)
     _require_feasible(slopes, box, points)
-    error, _ = slopes(np.full(sample.shape[1], lane), points)
+    error, _ = slopes.finite(np.full(sample.shape[1], lane), points)
     positive = error[np.isfinite(error) & (error > 0)]
     if not np.isfinite(error).any():
         raise ValueError("the test error is infinite in the whole box; give bounds away from samples = dimension")
@@ -177,7 +176,7 @@ def _tuned(slopes, box, lane):
 
     def objective(t):
         x, stretch = box(t[:, None])
-        value, slope = slopes([lane], x)
+        value, slope = slopes.finite([lane], x)
         if np.isinf(value[0]):
             return 1.0, np.zeros(size)
         scaled = reference / (value[0] + reference) ** 2

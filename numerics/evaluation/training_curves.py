@@ -18,10 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics.boundary import Problem, evaluate_in_chunks, padded_atoms
 from modelcollapse.numerics.contour import FEW, Contour, contour, quadrature_error, residuals
-from modelcollapse.numerics.evaluation import label_model
+from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
+from modelcollapse.numerics.evaluation.walk import label_model
 from modelcollapse.numerics.filtered_step import equivalent, tolerance_of
+from modelcollapse.theory.pipelines.filters import Ridge
+from modelcollapse.theory.pipelines.steps import FitStep
 
 __all__ = ["training_curve"]
 
@@ -29,52 +33,48 @@ NODES, RATIO, BATCH = 32, 4.0, 128
 FEWEST = 6  # durations per contour from which sharing pays
 
 
-def training_curve(reading, problem, exact, run, alive):
-    """What `evaluate_in_chunks(problem, run, 5, alive)` returns, from shared contours where that pays; else None."""
-    plan = reading.plan
-    last = plan.steps[-1]
-    if not last.fitted or last.kind in ("fit", "features", "ridge") or len(last.parents) > 1:
+def training_curve(question):
+    """Bias, variance, those of clean labels, and flags, each (points,), flags 0 where nothing is filled in; or None."""
+    grid, schedule = question.grid, question.reading.schedule
+    last = schedule.steps[-1]
+    if not isinstance(last, FitStep) or last.filter is None or len(last.sources) > 1 or last.filter.filter is Ridge:
         return None
-    if not problem.one_spectrum or problem.points < FEWEST:
+    if not grid.one_spectrum or grid.points < FEWEST:
         return None
-    *columns, durations = (np.broadcast_to(np.asarray(x, float), problem.shape).reshape(-1) for x in problem.numbers)
+    *columns, durations = (flat(number, grid.shape) for number in grid.numbers)
     groups, which = np.unique(np.stack(columns, 1), axis=0, return_inverse=True)
-    if problem.points < FEWEST * len(groups):
+    if grid.points < FEWEST * len(groups):
         return None
-    results = [np.empty(problem.points) for _ in range(4)] + [np.zeros(problem.points)]
+    kind = last.filter.filter.kind
+    results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
     with jax.enable_x64(True):
-        count = problem.atoms.eigenvalues.size
-        wide = problem.padded(padded_atoms(count, 1))
-        few = max(128, 2 ** math.ceil(math.log2(count))) if count <= 512 else 128 * math.ceil(count / 128)
-        narrow = jax.tree.map(lambda x: x[0, :few], wide)
-        inputs = narrow["shifts"].get((len(plan.steps) - 1, 0), narrow["atoms"].eigenvalues)
+        count = grid.atoms.eigenvalues.size
+        wide = grid.padded(padded_atoms(count, 1))
+        few = narrow_atoms(count)
+        atoms, shifts, tested = jax.tree.map(lambda x: x[0, :few], wide)
+        inputs = shifts.get((len(schedule.steps) - 1, 0), atoms.eigenvalues)
+        population = OnSpectrum(*wide[:2], question.exact)
         for group, values in enumerate(groups):
-            numbers = [np.full(1, x) for x in (*values, np.nan)]
-            model, flags = label_model(plan, numbers, wide["atoms"], wide["shifts"], exact)
+            model, flags = label_model(schedule, [np.full(1, x) for x in (*values, np.nan)], population)
             if not all(bool(np.all(flag)) for flag in flags):
                 continue
             labels = jax.tree.map(lambda x: np.asarray(x)[0, :few], model)
-            (rows,), (noise,), (weight,), own = last.sources([(*values, np.nan)[slot] for slot in last.slots])
-            speed, scale = _scale(last.kind, own[0], weight)
+            filled = last.filled((*values, np.nan))
+            (source,), (first, *_) = filled.sources, filled.filter.values
+            speed, scale = _scale(kind, first, source.weight)
             places = np.flatnonzero(which.reshape(-1) == group)
             moving = places[durations[places] * speed * inputs.max() >= np.finfo(float).eps / 16]
-            for block, centre in _blocks(last.kind, durations[moving]):
+            for block, centre in _blocks(kind, durations[moving]):
                 here = moving[block]
                 padded = np.full(math.ceil(len(here) / BATCH) * BATCH, durations[here[0]])
                 padded[: len(here)] = durations[here]
                 out = _block(
-                    last.kind, narrow["atoms"], inputs, narrow["inputs"], rows, noise, labels, scale, centre,
+                    kind, atoms, inputs, tested, source.samples, source.noise, labels, scale, centre,
                     padded.reshape(-1, BATCH),
                 )
                 for result, value in zip(results, out, strict=True):
                     result[here] = np.asarray(value).reshape(-1)[: len(here)]
-    rest = np.flatnonzero(results[4] == 0)
-    if rest.size:  # no training at all, and what no contour serves
-        numbers = [x[rest] for x in (*columns, durations)]
-        part = Problem(rest.shape, numbers, problem.atoms, problem.shifts, problem.inputs, problem.rows)
-        for result, value in zip(results, evaluate_in_chunks(part, run, 5, alive, share=True), strict=True):
-            result[rest] = value
-    return [result.reshape(problem.shape) for result in results]
+    return results
 
 
 def _scale(kind, first, weight):

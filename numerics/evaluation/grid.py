@@ -1,0 +1,103 @@
+"""The numbers of a pipeline on one grid, checked: what every reader of it with JAX starts from."""
+
+import math
+import weakref
+
+import jax
+import numpy as np
+
+from modelcollapse.numerics.steps import Atoms
+from modelcollapse.theory.pipelines.inputs import shifted_eigenvalues
+from modelcollapse.theory.pipelines.model import sources_of
+from modelcollapse.theory.pipelines.reading import leaf_values
+
+__all__ = ["Grid", "few_atoms", "grid_of", "shifts_of"]
+
+COMPRESS_ABOVE = 2048  # atoms
+
+_compressed = weakref.WeakKeyDictionary()  # spectrum -> its atoms, compressed, and their padded rows by size
+
+
+class Grid:
+    """The leaves and atoms of a pipeline as float64 arrays, with the grid's shape.
+
+    `rows`: padded one-row pieces by number of atoms, kept from one grid on a spectrum to the next.
+    """
+
+    def __init__(self, shape, numbers, atoms, shifts, tested, rows=None):
+        self.shape, self.numbers, self.atoms, self.shifts, self.tested = shape, numbers, atoms, shifts, tested
+        self.rows = {} if rows is None else rows
+
+    @property
+    def points(self):
+        return math.prod(self.shape)
+
+    @property
+    def arrays(self):
+        """Atoms, shifts and test inputs, atoms last."""
+        return self.atoms, self.shifts, self.tested
+
+    def padded(self, atoms):
+        """The arrays of a grid on one spectrum, each (1, atoms), zero atoms appended."""
+        if atoms not in self.rows:
+            self.rows[atoms] = jax.tree.map(
+                lambda x: np.pad(np.asarray(x, np.float64).reshape(1, -1), ((0, 0), (0, atoms - x.shape[-1]))),
+                self.arrays,
+            )
+        return self.rows[atoms]
+
+    @property
+    def one_spectrum(self):
+        """Whether eigenvalues, shifts and test inputs are the same at all points."""
+        return all(x.size == x.shape[-1] for x in jax.tree.leaves(self.arrays))
+
+    def at(self, numbers, shape):
+        """The same spectrum with other numbers on another grid."""
+        return Grid(shape, numbers, *self.arrays, self.rows)
+
+
+def grid_of(reading, spectrum, values, inputs=None):
+    """Evaluate the leaves of a pipeline and its spectrum: a Grid. Raises for free symbols and bad numbers."""
+    numbers = leaf_values(reading.leaves, values)
+    free = bool(spectrum.free)
+    spectrum = spectrum.subs(values) if free else spectrum
+    rows = None
+    if not reading.shifted and inputs is None:
+        atoms, rows = few_atoms(spectrum, remember=not free)
+        tested, shifts = atoms.eigenvalues, {}
+    else:
+        eigenvalues, shifts = spectrum.eigenvalues, shifts_of(reading, spectrum.eigenvalues)
+        tested = eigenvalues if inputs is None else shifted_eigenvalues("inputs", inputs, eigenvalues)
+        widest = np.maximum.reduce(np.broadcast_arrays(eigenvalues, tested, *shifts.values()))
+        atoms = Atoms(eigenvalues, spectrum.signal, spectrum.multiplicity, widest)
+    arrays = [*atoms, tested, *shifts.values()]
+    try:
+        shape = np.broadcast_shapes(*(np.shape(x) for x in numbers), *(x.shape[:-1] for x in arrays))
+    except ValueError:
+        named = {f"{name} {np.shape(x)}" for (name, _, _), x in zip(reading.leaves, numbers, strict=True) if np.ndim(x)}
+        named |= {f"spectrum {x.shape[:-1]}" for x in arrays[:1] if x.ndim > 1}
+        raise ValueError(
+            f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy arrays"
+        ) from None
+    return Grid(shape, numbers, atoms, shifts, tested, rows)
+
+
+def few_atoms(spectrum, remember=True):
+    """(atoms, rows): the atoms of a spectrum, compressed where that pays, and a place for their padded rows."""
+    if remember and spectrum in _compressed:
+        return _compressed[spectrum]
+    few = spectrum.compress() if spectrum.eigenvalues.shape[-1] > COMPRESS_ABOVE else spectrum
+    found = Atoms(few.eigenvalues, few.signal, few.multiplicity, few.eigenvalues), {}
+    if remember:
+        _compressed[spectrum] = found
+    return found
+
+
+def shifts_of(reading, eigenvalues):
+    """Input eigenvalues of the shifted sources: {(step, source): array with atoms last}."""
+    return {
+        (i, g): shifted_eigenvalues("inputs", source.inputs, eigenvalues)
+        for i, node in enumerate(reading.nodes)
+        for g, source in enumerate(sources_of(node))
+        if source.inputs is not None
+    }

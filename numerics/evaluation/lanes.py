@@ -1,0 +1,119 @@
+"""Lanes of a grid, and where NumPy meets JAX: reshaping, padding to few shapes, chunks of bounded memory.
+
+A *lane* is one point of a flattened grid. Arrays that vary over the grid have a leading axis of lanes, what is the same
+at all points has a single one; arrays over atoms have these on their last axis.
+
+Public functions hand float64 NumPy arrays in and get float64 NumPy arrays back. The caller's JAX configuration is
+untouched: `jax.enable_x64` is a context of this thread, entered around a complete computation.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["evaluate_in_chunks", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
+
+CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
+CACHE_BYTES = 2**20  # of one array, from which on wide chunks no longer pay
+_FEWEST_ATOMS = {1: 1024, 64: 64, 4096: 16}
+
+
+def flat(number, shape):
+    """A number or grid as lanes (points,)."""
+    return np.broadcast_to(np.asarray(number, np.float64), shape).reshape(-1)
+
+
+def rows(array, shape, xp=np):
+    """An array with atoms last as (1, atoms) if it does not vary over the grid, else (points, atoms)."""
+    if math.prod(array.shape[:-1]) == 1:
+        return array.reshape(1, -1)
+    return xp.broadcast_to(array, (*shape, array.shape[-1])).reshape(-1, array.shape[-1])
+
+
+def most_lanes(*trees):
+    """The largest leading axis of arrays."""
+    return max(x.shape[0] for x in jax.tree.leaves(trees))
+
+
+def spread(tree, lanes):
+    """Arrays of one lane or `lanes`, repeated to `lanes`."""
+
+    def repeat(x):
+        if x.shape[0] == lanes:
+            return x
+        return (np if isinstance(x, np.ndarray) else jnp).broadcast_to(x, (lanes, *x.shape[1:]))
+
+    return jax.tree.map(repeat, tree)
+
+
+def evaluate_in_chunks(grid, run, outputs, alive=8, progress=None, share=False):
+    """`run(numbers, atoms, shifts, tested)` on padded pieces of a grid; float64 arrays of the grid's shape.
+
+    `run` returns `outputs` arrays (P,); `alive` is the number of (P, A) arrays that it holds at once. With `share`
+    a number that is the same at all points comes as a single lane, and outputs may have one lane.
+    """
+    points = grid.points
+    atoms_count = grid.atoms.eigenvalues.shape[-1]
+    results: list = [None] * outputs
+    numbers = [
+        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape)
+        for x in grid.numbers
+    ]
+    same = share and grid.one_spectrum
+    with jax.enable_x64(True):
+        done = 0
+        while done < points:
+            size = _chunk(points - done, atoms_count, alive)
+            here = slice(done, min(done + size, points))
+            padded = padded_atoms(atoms_count, size)
+
+            def piece(x, here=here, size=size, padded=padded):
+                return _piece(x, grid.shape, here, size, padded)
+
+            parts = grid.padded(padded) if same else jax.tree.map(piece, grid.arrays)
+            lanes = [x if share and x.size == 1 else _lanes(x, here, size) for x in numbers]
+            out = run(lanes, *parts)
+            for k, value in enumerate(out):
+                value = np.asarray(value)[: here.stop - here.start]
+                value = value[:, :atoms_count] if value.ndim > 1 else value
+                if results[k] is None:
+                    results[k] = np.empty((points, *value.shape[1:]))
+                results[k][here] = value
+            done = here.stop
+            if progress is not None:
+                progress(done, points)
+    if not points:
+        return [np.empty(grid.shape)] * outputs
+    return [result.reshape(grid.shape + result.shape[1:]) for result in results]
+
+
+def padded_atoms(atoms, points):
+    """The number of atoms, padding included, of kernels on so many points."""
+    base = 4 if points == 1 else 2
+    return max(_FEWEST_ATOMS[points], base ** math.ceil(math.log(atoms, base)))
+
+
+def _chunk(points, atoms, alive):
+    for size, fewest in ((4096, 512), (64, 1)):
+        bytes_ = size * padded_atoms(atoms, size) * 8
+        if points > fewest and bytes_ * alive <= CHUNK_BYTES and bytes_ <= CACHE_BYTES:
+            return size
+    return 1
+
+
+def _lanes(numbers, here, size):
+    lanes = numbers[here]
+    if len(lanes) < size:
+        lanes = np.concatenate([lanes, np.full(size - len(lanes), lanes[-1])])
+    return jnp.asarray(lanes, jnp.float64)
+
+
+def _piece(array, shape, here, size, atoms):
+    """A piece of an array with atoms last, zero atoms appended; one row if it does not vary over the grid."""
+    piece = rows(array, shape)
+    if len(piece) > 1:
+        piece = piece[here]
+        piece = np.concatenate([piece, np.repeat(piece[-1:], size - len(piece), 0)])
+    return jnp.asarray(np.pad(piece, ((0, 0), (0, atoms - piece.shape[-1]))), jnp.float64)

@@ -1,0 +1,30 @@
+"""What every door says where a number could not be found: one sentence for each fault."""
+
+import numpy as np
+
+__all__ = ["require_finite", "require_found"]
+
+
+def require_found(converged, shape=None):
+    """Raise RuntimeError where an effective ridge was not found; `converged` are flags over a grid of that shape."""
+    converged = np.asarray(converged, bool)
+    if converged.all():
+        return
+    if shape is not None and converged.shape != shape:
+        converged = np.broadcast_to(converged, shape)
+    where = f" (the first at {np.argwhere(~converged)[0].tolist()})" if converged.ndim else ""
+    raise RuntimeError(
+        f"the effective ridge was not found at {np.sum(~converged)} of {converged.size} grid points{where}; "
+        "a ridge further from zero, or samples further from the dimension, may help"
+    )
+
+
+def require_finite(*errors):
+    """Raise FloatingPointError where an error is not a number."""
+    total = sum(errors)
+    if np.isnan(total).any():
+        raise FloatingPointError(
+            f"the test error is not a number at grid point {np.argwhere(np.isnan(total))[0].tolist()}: some quantity "
+            "left the range of double precision; rescale the eigenvalues, or move the ridge or the noise away from the "
+            "extremes"
+        )

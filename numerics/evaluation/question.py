@@ -1,0 +1,71 @@
+"""A question about a pipeline, prepared and checked once: its reading, its numbers on a grid, the means it asks for."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelcollapse.numerics.evaluation.grid import Grid, grid_of
+from modelcollapse.theory.pipelines.building import refuse_interpolating_chain
+from modelcollapse.theory.pipelines.filters import GradientDescent, refuse_unstable
+from modelcollapse.theory.pipelines.inputs import input_eigenvalues
+from modelcollapse.theory.pipelines.model import require_model
+from modelcollapse.theory.pipelines.reading import Reading, checked_values, read
+from modelcollapse.theory.pipelines.steps import ChainStep, FitStep
+
+__all__ = ["Question", "refuse_impossible"]
+
+
+class Question(NamedTuple):
+    """The reading of a model, its Grid, and whether finite-size means are asked for: a bool array ()."""
+
+    reading: Reading
+    grid: Grid
+    exact: Any
+
+    @classmethod
+    def of(cls, model, values=None, inputs=None, finite_size=False):
+        """The prepared question; TypeError and ValueError in one sentence for what cannot be asked."""
+        require_model("model", model)
+        reading = read(model)
+        values = checked_values(model, values)
+        inputs = input_eigenvalues("inputs", inputs, model.spectrum)
+        grid = grid_of(reading, model.spectrum, values, inputs)
+        refuse_impossible(reading, grid, model.spectrum)
+        return cls(reading, grid, np.asarray(finite_size))
+
+    @property
+    def alive(self):
+        """How many arrays (points, atoms) the walk holds at once."""
+        return 12 + max(map(len, self.reading.schedule.pairs)) * 2
+
+
+def refuse_impossible(reading, grid, spectrum):
+    """Refuse least-squares generators on infinitely many directions, and fits that cannot be computed.
+
+    Those have no rows, pool sources of different weights, or descend the gradient in steps that are too long.
+    """
+    for i, step in enumerate(reading.filled(grid.numbers)):
+        if isinstance(step, ChainStep):
+            refuse_interpolating_chain(spectrum, step.ridge, step.generations)
+        if isinstance(step, FitStep):
+            if not np.all(sum(np.asarray(rows.samples) * np.asarray(rows.weight) for rows in step.sources) > 0):
+                raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
+            weight = 1.0 if step.plain else _common_weight(step.sources)
+            if step.filter is not None and step.filter.filter is GradientDescent:
+                inputs = grid.shifts.get((i, 0), grid.atoms.eigenvalues)
+                samples = sum(np.where(np.asarray(rows.weight) > 0, rows.samples, 0) for rows in step.sources)
+                length = step.filter.values[0] * weight * samples / sum(rows.samples for rows in step.sources)
+                refuse_unstable(length, inputs, grid.atoms.multiplicity, samples)
+
+
+def _common_weight(sources):
+    """The weight of all sources that have rows and weight; ValueError if they differ."""
+    weights = np.stack(np.broadcast_arrays(*[np.where(np.asarray(x.samples) > 0, x.weight, 0) for x in sources]))
+    highest = weights.max(0)
+    unequal = (weights > 0) & (weights != highest)
+    if unequal.any():
+        raise ValueError(
+            f"weight = {float(weights[unequal][0])!r} and weight = {float(highest.max())!r} in one fit by a filter or "
+            "over random features, which pools its sources; give them equal weights, or fit by a ridge"
+        )
+    return highest

@@ -1,0 +1,47 @@
+"""Ways to evaluate a pipeline on a grid: shared work where many points have something in common, else point by point.
+
+A *route* looks at a question and returns a plan of the work that it can share, or None. Run, the plan fills in the
+points that it serves; what is left goes the direct way. All routes agree to 1e-12 where they serve the same point.
+"""
+
+import numpy as np
+
+from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.surfaces import surface
+from modelcollapse.numerics.evaluation.training_curves import training_curve
+from modelcollapse.numerics.evaluation.walk import error_parts
+
+__all__ = ["evaluated"]
+
+ROUTES = (surface, training_curve)
+
+
+def evaluated(question):
+    """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
+    grid = question.grid
+    for route in ROUTES:
+        found = route(question)
+        if found is not None:
+            left = np.flatnonzero(found[-1] == 0)
+            if left.size:
+                numbers = [
+                    np.broadcast_to(x, grid.shape).reshape(-1)[left] if np.size(x) > 1 else np.reshape(x, ())
+                    for x in grid.numbers
+                ]
+                for result, value in zip(found, _directly(question, grid.at(numbers, left.shape)), strict=True):
+                    result[left] = value
+            return [result.reshape(grid.shape) for result in found]
+    return _directly(question, grid)
+
+
+def _directly(question, grid):
+    def run(numbers, atoms, shifts, tested):
+        population = OnSpectrum(atoms, shifts, question.exact)
+        parts, clean, converged = error_parts(question.reading.schedule, numbers, population, tested)
+        found = np.array(True)
+        for flags in converged:
+            found = found & np.asarray(flags)
+        return *parts, *clean, np.atleast_1d(found)
+
+    return evaluate_in_chunks(grid, run, 5, question.alive, share=True)

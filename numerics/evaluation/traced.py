@@ -1,0 +1,147 @@
+"""The test error as a function of some symbols, for whoever differentiates it: `lower`, `gradient` and the optimisers.
+
+`TracedError` is a pipeline's error as a function of the values of some symbols on lanes: pure, for JAX to transform.
+`Slopes` evaluates it and its forward-mode derivatives in double precision, at points of the caller's choosing.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from modelcollapse.numerics.evaluation.grid import grid_of
+from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks, flat, rows
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.question import refuse_impossible
+from modelcollapse.numerics.evaluation.walk import last_moments
+from modelcollapse.numerics.steps import Atoms
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols
+from modelcollapse.theory.pipelines.filters import GradientDescent
+from modelcollapse.theory.pipelines.reading import checked_values, read
+from modelcollapse.theory.pipelines.steps import FitStep
+
+__all__ = ["Slopes", "TracedError"]
+
+
+class TracedError:
+    """The test error of a model by values of the symbols `over`.
+
+    Raises ValueError where the symbols move a spectrum that a source shifts.
+    """
+
+    def __init__(self, model, over, reading=None):
+        self.over, self.spectrum = tuple(over), model.spectrum
+        self.reading = read(model) if reading is None else reading
+        self.moving = [bool(free_symbols(value) & set(self.over)) for _, value, _ in self.reading.leaves]
+        self.spectrum_moves = bool(set(model.spectrum.free) & set(self.over))
+        if self.spectrum_moves and self.reading.shifted:
+            raise ValueError(
+                f"inputs of a source shift a spectrum with the free symbol {model.spectrum.free[0]}; "
+                "replace it by a number with model.subs before differentiating or lowering"
+            )
+
+    def numbers(self, named, lanes):
+        """The pipeline's numbers at named values of symbols; `lanes` hold those that do not move."""
+        return [
+            jnp.broadcast_to(evaluate(value, named, "jax"), lane.shape) if moves else lane
+            for (_, value, _), lane, moves in zip(self.reading.leaves, lanes, self.moving, strict=True)
+        ]
+
+    def atoms(self, named, dtype):
+        """The spectrum's atoms, on their own grid, at named values of symbols."""
+        leaves = [evaluate(value, named, "jax") for value in self.spectrum.leaves]
+        arrays = [jnp.asarray(x, dtype) for x in self.spectrum.atoms(leaves, jnp)]
+        return Atoms(*arrays, jax.lax.stop_gradient(arrays[0]))
+
+    def __call__(self, numbers, atoms, shifts, lengths=None):
+        """The error (P,) and the flags of all steps, by lanes of numbers and rows of atoms."""
+        population = OnSpectrum(atoms, shifts, jnp.asarray(False), lengths or {})
+        moments, flags = last_moments(self.reading.schedule, numbers, population)
+        bias, variance = population.readout(moments, atoms.eigenvalues)
+        return bias + variance, flags
+
+
+class Slopes:
+    """Test error and derivatives of a pipeline by the symbols `over`, its other numbers fixed.
+
+    model : Model; over : tuple of its free symbols; values : dict of all other free symbols
+    start : dict of numbers or grids, a feasible point of `over`
+
+    `shape` is the grid's. Raises what `predict` raises.
+    """
+
+    def __init__(self, model, over, values, start):
+        self.model, self.traced = model, TracedError(model, over)
+        self.reading = self.traced.reading
+        values = {**checked_values(model, values), **start}
+        self.grid = grid = grid_of(self.reading, model.spectrum, values)
+        refuse_impossible(self.reading, grid, model.spectrum)
+        self.shape = np.broadcast_shapes(grid.shape, *(np.shape(value) for value in values.values()))
+        self.others = tuple(symbol for symbol in model.free if symbol not in start)
+        self.fixed = [flat(values[symbol], self.shape) for symbol in self.others]
+        self.numbers = [flat(number, self.shape) for number in grid.numbers]
+        self.arrays = jax.tree.map(lambda array: rows(array, self.shape), grid.arrays)
+
+    @property
+    def lanes(self):
+        return int(np.prod(self.shape))
+
+    def check(self, lanes, point):
+        """Raise ValueError if a point leaves the domain of a number of the pipeline."""
+        named = self._named(lanes, point)
+        for (name, value, domain), moves in zip(self.reading.leaves, self.traced.moving, strict=True):
+            if moves:
+                domain.check(f"{name} = {value}", evaluate(value, named))
+        filters = [step.filter.filter for step in self.reading.steps if isinstance(step, FitStep) and step.filter]
+        if GradientDescent in filters:
+            values = {symbol: np.asarray(value) for symbol, value in named.items()}
+            refuse_impossible(self.reading, grid_of(self.reading, self.model.spectrum, values), self.model.spectrum)
+
+    def _named(self, lanes, point):
+        fixed = (value[lanes] for value in self.fixed)
+        return dict(zip((*self.traced.over, *self.others), (*point, *fixed), strict=True))
+
+    def __call__(self, lanes, point):
+        """Test error (N,) and its derivatives (symbols, N) at points (symbols, N) of the lanes (N,).
+
+        Both may be infinite. Raises RuntimeError where an effective ridge was not found.
+        """
+        error, *slopes, converged = self._evaluated(np.asarray(lanes, int), [np.asarray(x, float) for x in point])
+        require_found(converged)
+        return error, np.array(slopes)
+
+    def finite(self, lanes, point):
+        """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
+        error, slopes = self(lanes, point)
+        return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
+
+    def _evaluated(self, lanes, point):
+        if len(lanes) == 1:  # the shape of many points, compiled already
+            return [x[:1] for x in self._evaluated(np.repeat(lanes, 2), [np.repeat(x, 2) for x in point])]
+        arrays = jax.tree.map(lambda array: array if len(array) == 1 else array[lanes], self.arrays)
+        numbers = [*self._named(lanes, point).values(), *(number[lanes] for number in self.numbers)]
+        grid = type(self.grid)((len(lanes),), numbers, *arrays)
+        alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
+        return evaluate_in_chunks(grid, self._run, len(self.traced.over) + 2, alive)
+
+    def _run(self, lanes, atoms, shifts, tested):
+        symbols, traced = (*self.traced.over, *self.others), self.traced
+        given, fixed = lanes[: len(symbols)], lanes[len(symbols) :]
+        point, others = given[: len(traced.over)], given[len(traced.over) :]
+
+        def error(*point):
+            named = dict(zip(symbols, (*point, *others), strict=True))
+            here = atoms
+            if traced.spectrum_moves:
+                pieces = [rows(x, point[0].shape, jnp) for x in traced.atoms(named, float)]
+                pad = atoms.eigenvalues.shape[-1] - pieces[0].shape[-1]
+                here = Atoms(*(jnp.pad(x, ((0, 0), (0, pad))) for x in pieces))
+            return traced(traced.numbers(named, fixed), here, shifts)
+
+        found = []
+        for k in range(len(point)):
+            tangent = tuple(jnp.full_like(x, float(i == k)) for i, x in enumerate(point))
+            found.append(jax.jvp(error, tuple(point), tangent, has_aux=True))
+        value, _, flags = found[0]
+        converged = np.all([np.asarray(flag) for flag in flags] or [[True]], 0)
+        return value, *(slope for _, slope, _ in found), converged

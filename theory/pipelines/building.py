@@ -1,0 +1,137 @@
+"""Build pipelines: every argument is checked here, in one sentence that names it."""
+
+import numpy as np
+
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
+from modelcollapse.theory.pipelines.filters import Filter
+from modelcollapse.theory.pipelines.inputs import infinitely_many
+from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
+from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
+from modelcollapse.theory.populations.spectrum import Spectrum
+
+__all__ = ["accumulate", "chain", "fit", "refuse_interpolating_chain", "truth"]
+
+
+def truth(spectrum: Spectrum) -> Truth:
+    """The target x·w0 on a spectrum: the model without error.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> truth(isotropic(100))
+    truth(isotropic(dim=100, signal=1))
+    """
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(f"spectrum is a {type(spectrum).__name__}; build one with isotropic, power_law or from_...")
+    return Truth(spectrum)
+
+
+def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, features: Number | None = None) -> Fit:
+    """A fit on sources that models labelled; `ridge` is λ of the mean squared error.
+
+    Parameters
+    ----------
+    sources : Source
+        Made with `model.label(samples, noise)`.
+    ridge : number, grid or expression
+        scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
+        T < d; λ = inf is the null model.
+    filter : GradientFlow, GradientDescent or IteratedRidge, instead of a ridge
+        Training that is stopped. Several sources must then agree in weight and inputs.
+    features : number m > 0, grid or expression, optional
+        Fit ridge on m random features Fx of the inputs, F fresh with N(0, 1/m) entries; inf is all directions. Several
+        sources must agree in weight and inputs.
+
+    Raises ValueError if no source has rows and weight, if spectra differ, if a filter comes with a ridge or features,
+    and if a filter or features meet sources of different inputs (at prediction: of different weights).
+
+    >>> from modelcollapse.theory.pipelines.filters import GradientFlow
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> source = truth(isotropic(100)).label(300, noise=0.1)
+    >>> fit(source, ridge=0.01)
+    fit(300 rows by truth, noise=0.1; ridge=0.01)
+    >>> fit(source, filter=GradientFlow(time=5.0))
+    fit(300 rows by truth, noise=0.1; filter=GradientFlow(time=5))
+    >>> fit(source, filter=GradientFlow(time=5.0)) == fit(source, filter=GradientFlow(time=4.0))
+    False
+    """
+    for source in sources:
+        if not isinstance(source, Source):
+            raise TypeError(f"a source is a {type(source).__name__}; make sources with model.label(samples, noise)")
+    if not sources:
+        raise ValueError("sources is empty; give at least one, made with model.label(samples, noise)")
+    require_one_spectrum([source.model.spectrum for source in sources])
+    for name in ("samples", "weight"):
+        values = [getattr(source, name) for source in sources]
+        if not any(is_expression(value) or np.any(np.asarray(value, float)) for value in values):
+            raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
+    penalty = leaf("ridge", ridge, domains.RIDGE)
+    spectrum = sources[0].model.spectrum
+    if filter is not None and not isinstance(filter, Filter):
+        raise TypeError(f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent or IteratedRidge")
+    if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
+        other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"
+        raise ValueError(f"filter = {filter!r} comes with {other}; give one or the other")
+    if (filter is not None or features is not None) and len({source.shift for source in sources}) > 1:
+        name = "filter" if features is None else "features"
+        raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or use a ridge")
+    if filter is not None:
+        return Fit(spectrum, sources, None, filter)
+    features = None if features is None else leaf("features", features, domains.FEATURES)
+    return Fit(spectrum, sources, penalty, None, features)
+
+
+def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Chain:
+    """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
+
+    Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
+    labels, `ridge` the λ of every generation's fit. `generations` may be an integer array, never a schedule: for
+    different numbers per generation, loop over `fit`.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> chain(truth(isotropic(100)), 5, samples=400, noise=0.1)
+    chain(start=truth, generations=5, samples=400, noise=0.1, ridge=0)
+    """
+    require_model("start", start)
+    model = Chain(
+        start.spectrum,
+        start,
+        leaf("generations", generations, domains.GENERATIONS),
+        leaf("samples", samples, domains.SAMPLES),
+        leaf("noise", noise, domains.NOISE),
+        leaf("ridge", ridge, domains.RIDGE),
+    )
+    refuse_interpolating_chain(start.spectrum, model.ridge, model.generations)
+    return model
+
+
+def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
+    """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
+
+    The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
+    Λ = λ_k·N_k, the same in every round.
+
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> accumulate(truth(isotropic(100)), 5, samples=400, noise=0.1)
+    accumulate(start=truth, rounds=5, samples=400, noise=0.1, penalty=0)
+    """
+    require_model("start", start)
+    return Accumulate(
+        start.spectrum,
+        start,
+        leaf("rounds", rounds, domains.ROUNDS),
+        leaf("samples", samples, domains.SAMPLES),
+        leaf("noise", noise, domains.NOISE),
+        leaf("penalty", penalty, domains.RIDGE),
+    )
+
+
+def refuse_interpolating_chain(spectrum, ridge, generations):
+    """Raise ValueError for a least-squares generator on infinitely many directions."""
+    if is_expression(ridge) or is_expression(generations):
+        return
+    least_squares = (np.asarray(ridge, float) == 0) & (np.asarray(generations, float) > 0)
+    if np.any(least_squares) and infinitely_many(spectrum):
+        raise ValueError(
+            "ridge = 0.0 in a generator on a spectrum with dim = inf: least squares needs more samples than "
+            "directions; give the generator a ridge > 0, or the spectrum a finite dim"
+        )

@@ -1,0 +1,160 @@
+"""The nodes of a pipeline: the truth, a fit, and fits repeated generation after generation."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from modelcollapse.theory.numbers import domains
+from modelcollapse.theory.numbers.leaves import Number, show
+from modelcollapse.theory.pipelines.filters import Filter
+from modelcollapse.theory.pipelines.model import Model, Source
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Rows, Trained, TruthStep
+from modelcollapse.theory.populations.spectrum import Spectrum
+
+__all__ = ["Accumulate", "Chain", "Fit", "Truth"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Truth(Model):
+    """The target x·w0."""
+
+    spectrum: Spectrum
+
+    label_name = "truth"
+
+    @property
+    def parents(self):
+        return ()
+
+    @property
+    def numbers(self):
+        return ()
+
+    def step(self, parents, numbers):
+        return TruthStep()
+
+    def _rebuilt(self, spectrum, parents, values):
+        return Truth(spectrum)
+
+    def __repr__(self):
+        return f"truth({self.spectrum!r})"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Fit(Model):
+    """One fit on fresh inputs from one or more sources: by a ridge, a filter, or a ridge over random features."""
+
+    spectrum: Spectrum
+    sources: tuple[Source, ...]
+    ridge: Number | None
+    filter: Filter | None = None
+    features: Number | None = None
+
+    @property
+    def parents(self):
+        return tuple(source.model for source in self.sources)
+
+    @property
+    def numbers(self):
+        rows = [number for source in self.sources for number in source.numbers]
+        if self.filter is not None:
+            return (*rows, *self.filter.numbers)
+        features = () if self.features is None else (("features", self.features, domains.FEATURES),)
+        return (*rows, ("ridge", self.ridge, domains.RIDGE), *features)
+
+    def step(self, parents, numbers):
+        rows, own = self._divided(numbers)
+        sources = tuple(
+            Rows(parent, *row, shifted=source.inputs is not None)
+            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+        )
+        if self.filter is not None:
+            return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
+        return FitStep(sources, *own)
+
+    def _rebuilt(self, spectrum, parents, values):
+        rows, own = self._divided(values)
+        sources = tuple(
+            Source(parent, *row, source.inputs)
+            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+        )
+        if self.filter is not None:
+            return Fit(spectrum, sources, None, type(self.filter)(*own))
+        return Fit(spectrum, sources, own[0], None, *own[1:])
+
+    def _divided(self, values):
+        """The numbers of each source, and those of the fit itself."""
+        width = len(Source.domains)
+        end = width * len(self.sources)
+        return [values[i : i + width] for i in range(0, end, width)], values[end:]
+
+    def __repr__(self):
+        rows = [repr(source) for source in self.sources[:4]]
+        more = f"; ... ({len(self.sources)} sources)" if len(self.sources) > 4 else ""
+        trained = f"ridge={show(self.ridge)}" if self.filter is None else f"filter={self.filter!r}"
+        features = "" if self.features is None else f", features={show(self.features)}"
+        return f"fit({'; '.join(rows)}{more}; {trained}{features})"
+
+
+class _Repeated(Model):
+    """Several fits in a row from one start; `domains` names their numbers."""
+
+    __slots__ = ()
+
+    start: Model
+    domains: ClassVar[dict[str, domains.Domain]]
+    record: ClassVar[Any]
+
+    @property
+    def parents(self):
+        return (self.start,)
+
+    @property
+    def numbers(self):
+        return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+
+    def step(self, parents, numbers):
+        return self.record(*parents, *numbers)
+
+    def _rebuilt(self, spectrum, parents, values):
+        kind: Any = type(self)
+        return kind(spectrum, parents[0], *values)
+
+    def __repr__(self):
+        inside = ", ".join(f"{label}={show(value)}" for label, value, _ in self.numbers)
+        return f"{type(self).__name__.lower()}(start={self.start.label_name}, {inside})"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Chain(_Repeated):
+    """n generations, each fitted on fresh inputs that the one before labelled."""
+
+    spectrum: Spectrum
+    start: Model
+    generations: Number
+    samples: Number
+    noise: Number
+    ridge: Number
+
+    label_name = "a chain"
+    record = ChainStep
+    domains: ClassVar = {
+        "generations": domains.GENERATIONS, "samples": domains.SAMPLES, "noise": domains.NOISE, "ridge": domains.RIDGE,
+    }
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Accumulate(_Repeated):
+    """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
+
+    spectrum: Spectrum
+    start: Model
+    rounds: Number
+    samples: Number
+    noise: Number
+    penalty: Number
+
+    label_name = "an accumulation"
+    record = AccumulateStep
+    domains: ClassVar = {
+        "rounds": domains.ROUNDS, "samples": domains.SAMPLES, "noise": domains.NOISE, "penalty": domains.RIDGE,
+    }
