@@ -45,7 +45,10 @@ def _fit_several(atoms, inputs, rows, noise, weights, ridge, exact, models, join
     inputs, rows, noise, weights = (jnp.stack(x) for x in (inputs, rows, noise, weights))
     used = jnp.where(weights > 0, rows, 0)  # the ridge counts all rows, those of weight zero too
     rows, ridge = used, ridge * (rows.sum(0) / used.sum(0))
-    trust = sources.several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
+    if len(inputs) == 1:
+        trust = sources.shared_sources(inputs[0], atoms.multiplicity, rows, weights, ridge)
+    else:
+        trust = sources.several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
     moments, learned = steps.fit(
         atoms, inputs, trust, rows, noise, weights, ridge, exact, models, _lower_triangle(joint, len(models))
     )
@@ -278,7 +281,7 @@ def _fit(i, step, values, atoms, shifts, exact, models, joint):
     inputs = [jnp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
     return _fit_several(
         atoms,
-        tuple(inputs + [inputs[0]] * pad),
+        tuple(inputs + [inputs[0]] * pad) if any(step.shifted) else (inputs[0],),
         tuple(rows + [nothing] * pad),
         tuple(noise + [nothing] * pad),
         tuple(weights + [nothing] * pad),

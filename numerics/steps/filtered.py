@@ -134,7 +134,8 @@ def filtered_step(kind, atoms, inputs, samples, noise_variance, parameters, star
         known = xp.where(xp.isinf(start.variance), 0, start.variance)
         energy = start.ratio**2 * signal + divide(multiplicity, scale, 0.0) * known
         out = filtered(here, path, s, energy, samples, noise_variance / unit)
-        learned, null = xp.where(idle, 0, out.learned), xp.where(idle, 1, out.null)
+        void = idle | (s == 0)
+        learned, null = xp.where(void, 0, out.learned), xp.where(void, 1, out.null)
         variance = learned**2 * known + xp.where(idle, 0, scale * out.variance)
         variance = xp.where(endless & (s > 0) & ~idle, np.inf, variance)
         moments = Moments(learned * start.ratio, start.deficit + null * start.ratio, variance)

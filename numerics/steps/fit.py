@@ -80,7 +80,7 @@ def fit(
     gain = xp.where(xp.isinf(kappa), 0, times(gain, xp.where(wishart, inflation(left), 1)))
 
     kernel = divide(1.0, xp.where(xp.isinf(kappa), 1, kappa)[:, None] + mixed, 0.0)
-    fresh = times(inputs * (xp.sqrt(atoms.scale) * kernel) ** 2, gain[:, :, None]).sum(0)
+    fresh = times((inputs * kernel) * (atoms.scale * kernel), gain[:, :, None]).sum(0)
     moments = Moments(
         (learned * ratios).sum(0), (learned * deficits).sum(0) + null, variance_of(learned, covariance) + fresh
     )

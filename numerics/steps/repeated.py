@@ -54,7 +54,7 @@ def chain(atoms, generations, samples, noise, ridge, exact, start, length=None):
     wishart = exact & (ridge == 0) & (kappa == 0)
     left = xp.where(wishart, xp.maximum(left - 1, 0), left)
     kernel = divide(1.0, finite + s, 0.0)
-    shape = xp.where(infinite[:, None], 0, s * (xp.sqrt(atoms.scale) * kernel) ** 2)
+    shape = xp.where(infinite[:, None], 0, (s * kernel) * (atoms.scale * kernel))
 
     least_squares = kappa == 0
     total = divide(generations * noise**2, left)[:, None]
