@@ -45,7 +45,8 @@ def several_sources(
 ) -> RidgeEquivalent:
     """κ, q and h of a fit on G sources, at the ridge λ ≥ 0 relative to the T rows.
 
-    Sources without rows, weight or inputs are dropped (q_g = 0). Derivatives of every order are exact.
+    Sources without rows, weight or inputs are dropped (q_g = 0), and h is relative to the rows of the others.
+    Derivatives of every order are exact.
     """
     xp = namespace(eigenvalues, multiplicity, rows, weights, ridge)
     everything = rows.sum(0)
@@ -81,7 +82,7 @@ def several_sources(
     parts = xp.where(used, xp.exp(xp.where(used, x - top, 0)), 0)
     total = xp.where(idle, 1, parts.sum(0))
     kappa = xp.where(critical, 0, offset / total * xp.exp(-top))
-    scale = xp.where(critical, 0, slope * total * xp.exp(top)) * (samples / everything)
+    scale = xp.where(critical, 0, slope * total * xp.exp(top))
     return RidgeEquivalent(
         xp.where(null, np.inf, xp.where(idle, ridge, kappa)),
         xp.where(critical | null, share, parts / total),

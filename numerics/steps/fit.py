@@ -57,8 +57,8 @@ def fit(
     Moments of the fit, and the projections π (G, P, A) by which covariances with other predictors follow.
     """
     xp = namespace(atoms, inputs, equivalent, rows, noise, weights, ridge, models, joint)
-    kappa, q, scale, _ = equivalent
-    samples, shared = rows.sum(0), len(inputs) == 1
+    kappa, q, _, _ = equivalent
+    shared = len(inputs) == 1
     mixed = xp.broadcast_to(inputs[0], models[0].ratio.shape) if shared else (q[:, :, None] * inputs).sum(0)
     learned, null = projections(inputs, mixed, q, kappa)
     ratios, deficits = (xp.stack([model[k] for model in models]) for k in (0, 1))
@@ -73,7 +73,7 @@ def fit(
     if shared:
         left, factors = rows_left(inputs[0], atoms.multiplicity, rows, weights, equivalent)
         gain = divide(times(factors, risk).sum(0), left)[None]
-        alike = xp.all(xp.abs(q - rows / samples) <= 1e-12, 0)
+        alike = xp.all(xp.abs(q - rows / rows.sum(0)) <= 1e-12, 0)
     else:
         left, gain, alike = _gains(xp, atoms, inputs, mixed, learned, null, equivalent, rows, weights, risk)
     wishart = exact & alike & (ridge == 0) & (kappa == 0)
@@ -90,7 +90,9 @@ def fit(
 def _gains(xp, atoms, inputs, mixed, learned, null, equivalent, rows, weights, risk):
     """T − d of the mixed covariance, v of (2), and whether the sources are alike but for their labels."""
     _, q, scale, _ = equivalent
-    samples, used = rows.sum(0), q > 0
+    used = q > 0
+    rows = xp.where(used, rows, 0)
+    samples = xp.where(xp.any(used, 0), rows.sum(0), 1)
     part = rows / samples
     multiplicity = xp.broadcast_to(atoms.multiplicity, mixed.shape)
     cross = xp.einsum("pa,gpa,hpa->ghp", multiplicity, learned, learned) / samples
