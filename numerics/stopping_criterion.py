@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modelcollapse.numerics.contour import hankel
+from modelcollapse.numerics.equivalents.contour import hankel
 
 __all__ = ["StoppingCurve", "learned", "stopping_curve"]
 

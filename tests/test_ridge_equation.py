@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from modelcollapse.numerics.functionals import degrees_of_freedom, samples_left
-from modelcollapse.numerics.ridge_equation import ITERATIONS, root, solve
+from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
+from modelcollapse.numerics.equivalents.ridge_equation import ITERATIONS, root, solve
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +204,15 @@ def test_hard_random_cases_converge_and_hold_their_digits():
     assert passes.max() <= 25
     for i in range(0, 4000, 40):
         assert certified(*(x[i] for x in cases), kappa[i]), i
+
+
+@pytest.mark.parametrize("samples", [19460.0, 19460.0 - 1e-9])
+def test_a_bound_that_rounding_reaches_is_no_bound(samples):
+    """Far above the root h/h' is 1 up to rounding; 1 − 2ε once passed for a lower bound 4.6 times above the root."""
+    eigenvalues, multiplicity = [1.0, 1.0, 1.0, 1.0, 1e24, 1e-15], [1, 1, 1, 19252, 1, 204]
+    kappa, converged, _ = solved(eigenvalues, multiplicity, samples, 1e-142)
+    assert converged.all()
+    assert certified(eigenvalues, multiplicity, samples, 1e-142, kappa[0])
 
 
 def test_too_few_iterations_are_reported():

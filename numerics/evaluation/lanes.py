@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.arrays import namespace
+
 __all__ = ["evaluate_in_chunks", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
 CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
@@ -41,9 +43,7 @@ def spread(tree, lanes):
     """Arrays of one lane or `lanes`, repeated to `lanes`."""
 
     def repeat(x):
-        if x.shape[0] == lanes:
-            return x
-        return (np if isinstance(x, np.ndarray) else jnp).broadcast_to(x, (lanes, *x.shape[1:]))
+        return x if x.shape[0] == lanes else namespace(x).broadcast_to(x, (lanes, *x.shape[1:]))
 
     return jax.tree.map(repeat, tree)
 

@@ -1,24 +1,29 @@
-"""The moves of the walk on a spectrum: moments are numbers per eigendirection, kernels are compiled once per shape.
+"""The moves of the walk on a spectrum: moments are numbers per eigendirection.
 
 Arrays have a leading axis of lanes: one for each of P grid points, or a single one for what is the same at all of
 them. A step runs on as many lanes as its numbers and label models need, so that the generations of a chain are
-computed once for a whole grid of last fits. Sources and mixture terms are padded to 1, 4, 8, 16, ... here, points and
-atoms by `lanes`, so that no kernel is compiled for a pipeline.
+computed once for a whole grid of last fits.
+
+Kernels run on what they are given: NumPy arrays (or dual numbers) at once, JAX arrays compiled, once per shape. For
+those, sources and mixture terms are padded to 1, 4, 8, 16, ... here, points and atoms by `lanes`, so that no kernel is
+compiled for a pipeline.
 """
 
 import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics import pooling, sources, steps
+from modelcollapse.numerics import steps
+from modelcollapse.numerics.arrays import compiled, namespace, on_device, quiet
+from modelcollapse.numerics.equivalents import sources
+from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
-from modelcollapse.numerics.filtered_step import filtered_step
-from modelcollapse.numerics.random_features import feature_step
-from modelcollapse.numerics.steps import Moments
+from modelcollapse.numerics.steps import pooled
+from modelcollapse.numerics.steps.features import feature_step
+from modelcollapse.numerics.steps.filtered import filtered_step
+from modelcollapse.numerics.steps.moments import Moments
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -107,9 +112,12 @@ def _fit(here, place, step, models, joint):
             here.atoms, inputs[0][None], rows, noise, weight, step.ridge, here.exact, models[source.parent]
         )
     columns, models, joint = _padded(here, step, models, joint)
-    points = most_lanes(inputs)
-    inputs = [jnp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
-    inputs += [inputs[0]] * (len(models) - len(inputs))
+    if any(source.shifted for source in step.sources):
+        points, xp = most_lanes(inputs), namespace(inputs)
+        inputs = [xp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
+        inputs += [inputs[0]] * (len(models) - len(inputs))
+    else:
+        inputs = inputs[:1]
     return _fit_several(here.atoms, tuple(inputs), *columns, step.ridge, here.exact, models, joint)
 
 
@@ -123,7 +131,7 @@ def _fit_pooled(here, place, step, models, joint):
     else:
         kind, numbers = step.filter.filter.kind, step.filter.values
     moments, learned, converged = _fit_otherwise(
-        kind, here.atoms, inputs, samples, weight, noise_variance, numbers, here.exact, label_model
+        here.atoms, inputs, samples, weight, noise_variance, numbers, here.exact, label_model, kind=kind
     )
     return moments, tuple(part * learned for part in parts), (converged,)
 
@@ -132,7 +140,7 @@ def _padded(here, step, models, joint):
     """Rows, noise and weights of the sources, their label models and the covariances of these, padded."""
     models = [models[parent] for parent in step.parents]
     count, lanes = len(models), len(models[0].ratio)
-    pad = _padded_size(count) - count
+    pad = _padding(count, models, step.numbers)
     nothing = np.zeros(lanes, here.atoms.eigenvalues.dtype)
     columns = (
         tuple([getattr(source, name) for source in step.sources] + [nothing] * pad)
@@ -144,7 +152,7 @@ def _padded(here, step, models, joint):
 
 def _mixture(here, place, step, models, joint):
     count, lanes = len(step.coefficients), len(step.coefficients[0])
-    pad = _padded_size(max(count, 2)) - count
+    pad = _padding(count, models, step.coefficients, fewest=2)
     moments, weights = _mix(
         (*step.coefficients, *[np.zeros(lanes, here.atoms.eigenvalues.dtype)] * pad),
         tuple([models[parent] for parent in step.parents] + [_truth(lanes, here.atoms)] * pad),
@@ -170,49 +178,57 @@ _MOVES = {
 }
 
 
-@jax.jit
+@compiled
+@quiet()
 def _fit_one(atoms, inputs, rows, noise, weights, ridge, exact, model):
-    trust = sources.one_source(inputs[0], atoms.multiplicity, rows[0], weights[0], ridge)
-    moments, learned = steps.fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, (model,), {})
-    return moments, tuple(learned), (trust.converged,)
+    equivalent = sources.shared_sources(inputs[0], atoms.multiplicity, rows, weights, ridge)
+    moments, learned = steps.fit(atoms, inputs, equivalent, rows, noise, weights, ridge, exact, (model,), {})
+    return moments, tuple(learned), (equivalent.converged,)
 
 
-@jax.jit
+@compiled
+@quiet()
 def _last_fit(atoms, inputs, tested, rows, noise, weights, ridge, exact, model):
     """Readouts of a fit on one source and of the same fit on the truth's labels, and `converged`."""
-    trust = sources.one_source(inputs[0], atoms.multiplicity, rows[0], weights[0], ridge)
-    zeros = jnp.zeros_like(model.ratio)
-    parts = [
-        steps.readout(atoms, tested, steps.fit(atoms, inputs, trust, rows, noise, weights, ridge, exact, (m,), {})[0])
-        for m in (model, Moments(zeros + 1, zeros, zeros))
-    ]
-    return *parts, trust.converged
+    equivalent = sources.shared_sources(inputs[0], atoms.multiplicity, rows, weights, ridge)
+    zeros = namespace(model.ratio).zeros_like(model.ratio)
+    parts = []
+    for labels in (model, Moments(zeros + 1, zeros, zeros)):
+        moments, _ = steps.fit(atoms, inputs, equivalent, rows, noise, weights, ridge, exact, (labels,), {})
+        parts.append(steps.readout(atoms, tested, moments))
+    return *parts, equivalent.converged
 
 
-@jax.jit
+@compiled
+@quiet()
 def _fit_several(atoms, inputs, rows, noise, weights, ridge, exact, models, joint):
-    inputs, rows, noise, weights = (jnp.stack(x) for x in (inputs, rows, noise, weights))
-    used = jnp.where(weights > 0, rows, 0)  # the ridge counts all rows, those of weight zero too
+    xp = namespace(rows, noise, weights, ridge, models)
+    inputs, rows, noise, weights = (xp.stack(x) for x in (inputs, rows, noise, weights))
+    used = xp.where(weights > 0, rows, 0)  # the ridge counts all rows, those of weight zero too
     rows, ridge = used, ridge * (rows.sum(0) / used.sum(0))
-    trust = sources.several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
-    moments, learned = steps.fit(
-        atoms, inputs, trust, rows, noise, weights, ridge, exact, models, _lower_triangle(joint, len(models))
-    )
-    return moments, tuple(learned), (trust.converged,)
+    if len(inputs) == 1:
+        equivalent = sources.shared_sources(inputs[0], atoms.multiplicity, rows, weights, ridge)
+    else:
+        equivalent = several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
+    joint = _lower_triangle(joint, len(models))
+    moments, learned = steps.fit(atoms, inputs, equivalent, rows, noise, weights, ridge, exact, models, joint)
+    return moments, tuple(learned), (equivalent.converged,)
 
 
-@jax.jit
+@compiled
+@quiet()
 def _pool(atoms, inputs, rows, noise, weights, models, joint):
-    rows, noise, weights = (jnp.stack(x) for x in (rows, noise, weights))
-    parts, samples, weight = pooling.shares(rows, weights)
-    label_model, noise_variance = pooling.pooled(
-        atoms, inputs, parts, noise, models, _lower_triangle(joint, len(models))
-    )
+    xp = namespace(rows, noise, weights, models)
+    rows, noise, weights = (xp.stack(x) for x in (rows, noise, weights))
+    parts, samples, weight = pooled.shares(rows, weights)
+    joint = _lower_triangle(joint, len(models))
+    label_model, noise_variance = pooled.pooled(atoms, inputs, parts, noise, models, joint)
     return tuple(parts[:, :, None]), samples, weight, label_model, noise_variance
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _fit_otherwise(kind, atoms, inputs, samples, weight, noise_variance, numbers, exact, label_model):
+@functools.partial(compiled, static="kind")
+@quiet()
+def _fit_otherwise(atoms, inputs, samples, weight, noise_variance, numbers, exact, label_model, *, kind):
     """A fit by a filter or over random features; the weight multiplies S, which the fit's own numbers absorb."""
     first, *rest = numbers
     first = first * weight if kind.startswith("gradient") else first / weight
@@ -221,19 +237,21 @@ def _fit_otherwise(kind, atoms, inputs, samples, weight, noise_variance, numbers
     return filtered_step(kind, atoms, inputs, samples, noise_variance, (first, *rest), label_model)
 
 
-@jax.jit
+@compiled
+@quiet()
 def _mix(coefficients, models, joint):
-    moments, weights = steps.mixture(jnp.stack(coefficients), models, _lower_triangle(joint, len(models)))
-    return moments, tuple(jnp.broadcast_to(w, moments.ratio.shape) for w in weights)
+    xp = namespace(coefficients, models)
+    moments, weights = steps.mixture(xp.stack(coefficients), models, _lower_triangle(joint, len(models)))
+    return moments, tuple(xp.broadcast_to(w, moments.ratio.shape) for w in weights)
 
 
-_combine = jax.jit(steps.combine)
-_readout = jax.jit(steps.readout)
+_combine = compiled(steps.combine)
+_readout = compiled(steps.readout)
 _KERNELS = {  # the kernel of repeated fits, and whether it loops
-    ChainStep: (jax.jit(steps.chain, static_argnames="length"), True),
-    AccumulateStep: (jax.jit(steps.accumulate, static_argnames="length"), True),
-    CleanChainStep: (jax.jit(steps.clean_chain), False),
-    CleanAccumulateStep: (jax.jit(steps.clean_accumulate), False),
+    ChainStep: (compiled(steps.chain, "length"), True),
+    AccumulateStep: (compiled(steps.accumulate, "length"), True),
+    CleanChainStep: (compiled(steps.clean_chain), False),
+    CleanAccumulateStep: (compiled(steps.clean_accumulate), False),
 }
 
 
@@ -242,8 +260,10 @@ def _lower_triangle(values, size):
     return {pair: value for pair, value in zip(pairs, values, strict=True)}
 
 
-def _padded_size(count):
-    return next(size for size in (1, 4, 8, *(2**k for k in range(4, 31))) if size >= count)
+def _padding(count, *arrays, fewest=1):
+    """How many sources or terms that count for nothing are added where kernels are compiled."""
+    sizes = (1, 4, 8, *(2**k for k in range(4, 31)))
+    return next(size for size in sizes if size >= max(count, fewest)) - count if on_device(*arrays) else 0
 
 
 def _joint_triangle(parents, pad, joint, lanes, atoms):
@@ -258,13 +278,18 @@ def _joint_triangle(parents, pad, joint, lanes, atoms):
 
 
 def _truth(lanes, atoms):
-    """Moments of the truth; those of a chunk's size are kept on the device."""
-    constants = _constants if lanes * atoms.eigenvalues.shape[-1] <= 2**18 else _constants.__wrapped__
-    return constants(lanes, atoms.eigenvalues.shape[-1], np.dtype(atoms.eigenvalues.dtype))
+    """Moments of the truth; those of a chunk's size are kept."""
+    count = atoms.eigenvalues.shape[-1]
+    constants = _constants if lanes * count <= 2**18 else _constants.__wrapped__
+    return constants(lanes, count, np.dtype(atoms.eigenvalues.dtype), on_device(atoms.eigenvalues))
 
 
 @functools.lru_cache(maxsize=8)
-def _constants(lanes, atoms, dtype):
-    with jax.ensure_compile_time_eval():
-        ones, zeros = (jnp.asarray(np.full((lanes, atoms), value, dtype)) for value in (1, 0))
+def _constants(lanes, atoms, dtype, device):
+    ones, zeros = (np.full((lanes, atoms), value, dtype) for value in (1, 0))
+    if device:
+        import jax
+
+        with jax.ensure_compile_time_eval():
+            ones, zeros = jax.numpy.asarray(ones), jax.numpy.asarray(zeros)
     return Moments(ones, zeros, zeros)

@@ -10,7 +10,7 @@ import math
 import jax
 import numpy as np
 
-from modelcollapse.numerics import ridge_equation
+from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.evaluation import tables
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum

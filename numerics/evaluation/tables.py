@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics.functionals import atom_sums, counted, in_range, shares
+from modelcollapse.numerics.equivalents.shares import atom_sums, counted, in_range, shares
 from modelcollapse.numerics.steps import times
 
 __all__ = ["HALF_WIDTH", "Table", "look_up", "tabulate"]

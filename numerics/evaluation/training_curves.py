@@ -18,12 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics.contour import FEW, Contour, contour, quadrature_error, residuals
+from modelcollapse.numerics.equivalents.contour import FEW, Contour, contour, quadrature_error, residuals
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
 from modelcollapse.numerics.evaluation.walk import label_model
-from modelcollapse.numerics.filtered_step import equivalent, tolerance_of
+from modelcollapse.numerics.steps.filtered import equivalent, tolerance_of
 from modelcollapse.theory.pipelines.filters import Ridge
 from modelcollapse.theory.pipelines.steps import FitStep
 

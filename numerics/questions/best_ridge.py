@@ -26,9 +26,9 @@ from modelcollapse.numerics.evaluation.grid import Grid
 from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.traced import Slopes
-from modelcollapse.numerics.functionals import samples_left
+from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.questions.predictions import predict
-from modelcollapse.numerics.ridge_equation import solve
+from modelcollapse.numerics.equivalents.ridge_equation import solve
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge"]

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modelcollapse.numerics import functionals, ridge_equation
+from modelcollapse.numerics.equivalents import ridge_equation
+from modelcollapse.numerics.equivalents import shares as shares_left
 from modelcollapse.numerics.evaluation.grid import Grid, few_atoms
 from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.questions.predictions import predict
-from modelcollapse.numerics.sources import projections
+from modelcollapse.numerics.equivalents.sources import projections
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf, show
 from modelcollapse.theory.pipelines import chain, fit, truth
@@ -113,7 +114,7 @@ def _delta(atoms, samples, ridge, rows, noise):
     positive = jnp.where(s > 0, atoms.multiplicity, 0)
     two = jnp.sum(positive * learned[0] ** 2, -1)
     rest = jnp.sum(positive * null**2, -1)
-    _, left = functionals.samples_left(
+    _, left = shares_left.samples_left(
         atoms.eigenvalues, atoms.multiplicity, samples, jnp.where(jnp.isinf(kappa), 1, kappa)
     )
     spare = rows - jnp.sum(positive, -1)
@@ -143,7 +144,7 @@ def effective_ridge(spectrum, samples, ridge):
 
 
 _solve = jax.jit(ridge_equation.solve)
-_df = jax.jit(functionals.degrees_of_freedom)
+_df = jax.jit(shares_left.degrees_of_freedom)
 
 
 def degrees_of_freedom(spectrum, kappa, order=1):

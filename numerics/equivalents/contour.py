@@ -33,11 +33,11 @@ and turn z to its place, a Newton step in log κ for each small part of the turn
 import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Complex
 
-from modelcollapse.numerics.ridge_equation import solve
+from modelcollapse.numerics.arrays import Array, namespace, quiet
+from modelcollapse.numerics.equivalents.ridge_equation import solve
 
 __all__ = ["FEW", "Contour", "complex_ridge", "contour", "hankel", "quadrature_error", "residuals", "samples_left"]
 
@@ -51,9 +51,9 @@ _SHAPES = {20: (0.9258, 2.0106, 0.7027), 32: (1.0665, 2.5205, 0.3948)}  # α, u_
 class Contour(NamedTuple):
     """Nodes with Im x < 0, weights dx/(2πi), and r there, each (n,); sums over it are twice real parts."""
 
-    nodes: jax.Array
-    weights: jax.Array
-    residual: jax.Array
+    nodes: Complex[Array, " n"]
+    weights: Complex[Array, " n"]
+    residual: Complex[Array, " n"]
 
 
 @functools.lru_cache
@@ -74,29 +74,29 @@ def hankel(nodes=NODES):
 
 def contour(kind, parameters, nodes=NODES):
     """The contour of a filter of one of the kinds of `theory.filters`; parameters: its numbers, scalars."""
-    dtype = jnp.result_type(*parameters)
-    complex_dtype = jnp.result_type(dtype, jnp.complex64)
-    Z, dZ = (jnp.asarray(x, complex_dtype) for x in hankel(nodes))
-    decay = jnp.exp(-Z)
+    xp = namespace(*parameters)
+    complex_dtype = np.result_type(xp.result_type(*parameters), np.complex64)
+    Z, dZ = (xp.asarray(x, complex_dtype) for x in hankel(nodes))
+    decay = xp.exp(-Z)
     if kind == "gradient-flow":
         (time,) = parameters
         return Contour(Z / time, dZ / time, decay)
     if kind == "ridge":
-        return contour("iterated-ridge", (*parameters, jnp.ones((), dtype)), nodes)
+        return contour("iterated-ridge", (*parameters, xp.ones_like(parameters[0])), nodes)
     scale, count = parameters
-    many = jnp.maximum(count, FEW + 1)
+    many = xp.maximum(count, FEW + 1)
     v, half = _circle(count, complex_dtype, nodes)
     if kind == "gradient-descent":
         circle = Contour((1 - v) / scale, -half * v / scale, v**count)
-        x, W = -jnp.expm1(-Z / many) / scale, jnp.exp(-Z / many) * dZ / (scale * many)
+        x, W = -xp.expm1(-Z / many) / scale, xp.exp(-Z / many) * dZ / (scale * many)
         open_ = Contour(_join(x, 2 / scale - x.conj()), _join(W, -W.conj()), _mirrored(kind, decay, count))
     elif kind == "iterated-ridge":
         circle = Contour(scale * (1 / v - 1), -half * scale / v, v**count)
-        x, W = scale * jnp.expm1(Z / many), scale * jnp.exp(Z / many) * dZ / many
+        x, W = scale * xp.expm1(Z / many), scale * xp.exp(Z / many) * dZ / many
         open_ = Contour(_join(x, x), _join(W, 0 * W), _mirrored(kind, decay, count))
     else:
-        raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.pipelines.filters")
-    return jax.tree.map(lambda few, more: jnp.where(count <= FEW, few, more), circle, open_)
+        raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.filters")
+    return Contour(*(xp.where(count <= FEW, few, more) for few, more in zip(circle, open_, strict=True)))
 
 
 def residuals(kind, centre, durations, nodes=NODES):
@@ -104,35 +104,35 @@ def residuals(kind, centre, durations, nodes=NODES):
 
     With 32 nodes one contour serves durations from half to twice its own, and that of FEW all up to FEW.
 
-    >>> counts = jnp.asarray([20.0, 25.0])
-    >>> near = residuals("gradient-descent", 25.0, counts)
-    >>> itself = contour("gradient-descent", (jnp.float32(0.1), jnp.float32(25)))
-    >>> bool(jnp.allclose(near[1], itself.residual, atol=1e-5))
+    >>> near = residuals("gradient-descent", np.float64(25), np.array([20.0, 25.0]))
+    >>> itself = contour("gradient-descent", (np.float64(0.1), np.float64(25)))
+    >>> bool(np.allclose(near[1], itself.residual))
     True
     """
-    dtype = jnp.result_type(durations.dtype, jnp.complex64)
-    decay = jnp.exp(-jnp.asarray(hankel(nodes)[0], dtype) * durations[:, None] / centre)
+    xp, dtype = namespace(centre, durations), np.result_type(durations.dtype, np.complex64)
+    decay = xp.exp(-xp.asarray(hankel(nodes)[0], dtype) * durations[:, None] / centre)
     if kind == "gradient-flow":
         return decay
     v, _ = _circle(centre, dtype, nodes)
-    return jnp.where(centre <= FEW, v ** durations[:, None], _mirrored(kind, decay, durations[:, None]))
+    return xp.where(centre <= FEW, v ** durations[:, None], _mirrored(kind, decay, durations[:, None]))
 
 
 def _mirrored(kind, decay, count):
     """r on a contour and on its mirror image at the far end of [0, 2/h], which iterated ridge does not have."""
-    far = (1 - 2 * jnp.mod(count, 2)) * decay.conj() if kind == "gradient-descent" else decay
+    far = (1 - 2 * namespace(count, decay).mod(count, 2)) * decay.conj() if kind == "gradient-descent" else decay
     return _join(decay, far)
 
 
 def _join(left, right):
-    return jnp.concatenate([left, right], -1)
+    return namespace(left, right).concatenate([left, right], -1)
 
 
 def _circle(count, dtype, nodes):
     """2·nodes points of the upper half of |v| = e^{RISE/count} and the weight of each, dv/(2πi v)."""
     size = 2 * nodes
     turn = np.exp(1j * np.pi * (np.arange(size) + 0.5) / size)
-    return jnp.exp(RISE / jnp.maximum(count, 1)) * jnp.asarray(turn, dtype), 0.5 / size
+    xp = namespace(count)
+    return xp.exp(RISE / xp.maximum(count, 1)) * xp.asarray(turn, dtype), 0.5 / size
 
 
 def quadrature_error(kind, parameters, path):
@@ -141,82 +141,88 @@ def quadrature_error(kind, parameters, path):
     The spectrum is [0, ∞), for gradient descent [0, 2/h], sampled evenly in log Z. Sees a contour with too few
     nodes and one whose growth costs too many digits.
 
-    >>> parameters = (jnp.float32(3.0),)
-    >>> bool(quadrature_error("gradient-flow", parameters, contour("gradient-flow", parameters)) < 1e-3)
+    >>> parameters = (np.float64(3.0),)
+    >>> bool(quadrature_error("gradient-flow", parameters, contour("gradient-flow", parameters)) < 1e-12)
     True
     """
-    at, exact, learned = _on_spectrum(kind, parameters)
+    xp = namespace(*parameters, *path)
+    at, exact, learned = _on_spectrum(xp, kind, parameters)
     reciprocal = 1 / (path.nodes[:, None] - at)
-    found = 2 * jnp.sum((path.weights * path.residual)[:, None] * reciprocal, 0).real
+    found = 2 * ((path.weights * path.residual)[:, None] * reciprocal).sum(0).real
     rest = path.residual * (path.residual - 2) / path.nodes
-    noise = 2 * jnp.sum((path.weights * rest)[:, None] * reciprocal, 0).real
-    wanted = jnp.where(at > 0, learned**2 / jnp.where(at > 0, at, 1), 0)
-    peak = jnp.max(wanted)
-    peak = jnp.where(peak > 0, peak, 1 / jnp.min(jnp.abs(path.nodes)))
-    return jnp.maximum(jnp.max(jnp.abs(found - exact)), jnp.max(jnp.abs(noise - wanted)) / peak)
+    noise = 2 * ((path.weights * rest)[:, None] * reciprocal).sum(0).real
+    wanted = xp.where(at > 0, learned**2 / xp.where(at > 0, at, 1), 0)
+    peak = wanted.max(0)
+    peak = xp.where(peak > 0, peak, 1 / xp.min(xp.abs(path.nodes), 0))
+    return xp.maximum(xp.max(xp.abs(found - exact), 0), xp.max(xp.abs(noise - wanted), 0) / peak)
 
 
-def _on_spectrum(kind, parameters):
+def _on_spectrum(xp, kind, parameters):
     """Points of the spectrum (m,), r there and 1 − r."""
     if kind == "ridge":
-        return _on_spectrum("iterated-ridge", (*parameters, jnp.ones_like(parameters[0])))
-    Z = jnp.asarray(np.concatenate([[0], np.geomspace(1e-4, 1e4, 97)]), parameters[0].dtype)
+        return _on_spectrum(xp, "iterated-ridge", (*parameters, xp.ones_like(parameters[0])))
+    Z = xp.asarray(np.concatenate([[0], np.geomspace(1e-4, 1e4, 97)]), parameters[0].dtype)
     if kind == "gradient-flow":
-        return Z / parameters[0], jnp.exp(-Z), -jnp.expm1(-Z)
+        return Z / parameters[0], xp.exp(-Z), -xp.expm1(-Z)
     scale, count = parameters
-    each = jnp.minimum(Z / jnp.maximum(count, 1), 40)
-    decay, learned = jnp.exp(-each * count), -jnp.expm1(-each * count)
+    each = xp.minimum(Z / xp.maximum(count, 1), 40)
+    decay, learned = xp.exp(-each * count), -xp.expm1(-each * count)
     if kind == "iterated-ridge":
-        return scale * jnp.expm1(each), decay, learned
-    near, far = -jnp.expm1(-each) / scale, (1 + jnp.exp(-each)) / scale
-    mirrored = (1 - 2 * jnp.mod(count, 2)) * decay
+        return scale * xp.expm1(each), decay, learned
+    near, far = -xp.expm1(-each) / scale, (1 + xp.exp(-each)) / scale
+    mirrored = (1 - 2 * xp.mod(count, 2)) * decay
     return _join(near, far), _join(decay, mirrored), _join(learned, 1 - mirrored)
 
 
 def samples_left(eigenvalues, multiplicity, samples, kappa):
     """T − df_1 at complex κ (n,), and Σ μ p q = κ ∂(T − df_1)/∂κ; eigenvalues, multiplicity (A,), samples ().
 
-    As in `functionals.samples_left`, without cancellation where T is near the number of directions.
+    As in `shares.samples_left`, without cancellation where T is near the number of directions.
     """
+    xp = namespace(eigenvalues, multiplicity, samples, kappa)
     total = eigenvalues + kappa[:, None]
-    reciprocal = 1 / jnp.where(total == 0, 1, total)
+    reciprocal = 1 / xp.where(total == 0, 1, total)
     fitted, lost = eigenvalues * reciprocal, kappa[:, None] * reciprocal
-    large = eigenvalues > jnp.abs(kappa)[:, None]
-    whole = jnp.sum(jnp.where(large, multiplicity, 0), -1)
-    left = (samples - whole) + jnp.sum(multiplicity * jnp.where(large, lost, -fitted), -1)
-    return left, jnp.sum(multiplicity * fitted * lost, -1)
+    large = eigenvalues > xp.abs(xp.stop_gradient(kappa))[:, None]
+    whole = xp.where(large, multiplicity, 0).sum(-1)
+    left = (samples - whole) + (multiplicity * xp.where(large, lost, -fitted)).sum(-1)
+    return left, (multiplicity * fitted * lost).sum(-1)
 
 
+@quiet()
 def complex_ridge(eigenvalues, multiplicity, samples, z):
     """κ at complex z, Im z > 0: (kappa (n,), converged (n,) bool); eigenvalues, multiplicity (A,), samples ().
 
     Derivatives of first and second order are exact: two Newton steps are taken with differentiation on.
 
-    >>> s, one, z = jnp.array([1.0, 0.5]), jnp.ones(2), jnp.array([0.1 + 0.2j, -0.3 + 0.1j])
-    >>> kappa, converged = complex_ridge(s, one, 3.0, z)
-    >>> bool(jnp.all(jnp.abs(kappa - z - kappa * (1 / (1 + kappa) + 0.5 / (0.5 + kappa)) / 3) < 1e-5))
+    >>> s, one, z = np.array([1.0, 0.5]), np.ones(2), np.array([0.1 + 0.2j, -0.3 + 0.1j])
+    >>> kappa, converged = complex_ridge(s, one, np.float64(3), z)
+    >>> bool(np.all(np.abs(kappa - z - kappa * (1 / (1 + kappa) + 0.5 / (0.5 + kappa)) / 3) < 1e-14))
     True
     """
-    problem = jax.lax.stop_gradient((eigenvalues, multiplicity, samples, z))
-    start, angle = jnp.abs(problem[3]), jnp.angle(problem[3])
-    real, ok = solve(problem[0][None], problem[1][None], jnp.broadcast_to(problem[2], start.shape), start)
+    xp = namespace(eigenvalues, multiplicity, samples, z)
+    problem = tuple(map(xp.stop_gradient, (eigenvalues, multiplicity, samples, z)))
+    still = namespace(*problem)
+    length, angle = still.abs(problem[3]), np.pi / 2 - still.arctan2(problem[3].real, problem[3].imag)
+    real, ok = solve(problem[0][None], problem[1][None], still.broadcast_to(problem[2], length.shape), length)
 
     def newton(problem, u):
         eigenvalues, multiplicity, samples, z = problem
-        kappa = jnp.exp(u)
+        kappa = namespace(u).exp(u)
         left, slope = samples_left(eigenvalues, multiplicity, samples, kappa)
         penalty = samples * z / kappa
         return (penalty - left) / (slope + penalty)
 
     def turn(k, carry):
         u, _ = carry
-        step = newton((*problem[:3], start * jnp.exp(1j * angle * jnp.minimum((k + 1) / (3 * TURNS), 1))), u)
-        return u + step / jnp.maximum(1, 2 * jnp.abs(step)), jnp.abs(step)
+        turned = length * still.exp(1j * angle * still.minimum((k + 1) / (3 * TURNS), 1))
+        step = newton((*problem[:3], turned), u)
+        return u + step / still.maximum(1, 2 * still.abs(step)), still.abs(step)
 
-    u = jnp.log(real).astype(z.dtype)
-    u, last = jax.lax.fori_loop(0, 3 * TURNS + 5, turn, (u, jnp.abs(u)))
-    u = jax.lax.stop_gradient(u)
+    u = still.log(real).astype(problem[3].dtype)
+    u, last = still.repeat(3 * TURNS + 5, turn, (u, still.abs(u)))
+    u = still.stop_gradient(u)
     for _ in range(2):
         u = u + newton((eigenvalues, multiplicity, samples, z), u)
-    kappa = jnp.exp(u)
-    return kappa, ok & (last < jnp.finfo(kappa.real.dtype).eps ** 0.5) & (kappa.imag > 0)
+    kappa = xp.exp(u)
+    return kappa, ok & (last < np.finfo(real.dtype).eps ** 0.5) & (kappa.imag > 0)
