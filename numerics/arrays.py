@@ -32,7 +32,7 @@ __all__ = ["OPERATIONS", "Array", "compiled", "differentiable", "namespace", "on
 
 Array = Any  # NumPy, Dual or JAX
 
-OPERATIONS = (
+OPERATIONS = (  # noqa: SIM905
     "abs all any arctan2 argsort asarray broadcast_arrays broadcast_to clip concatenate conj einsum exp expm1 full_like hypot"
     " imag isfinite isinf isnan log log1p max maximum min minimum mod ones_like real result_type round sign sqrt stack"
     " sum take_along_axis where zeros_like"

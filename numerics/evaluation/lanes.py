@@ -15,10 +15,11 @@ import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
 
-__all__ = ["evaluate_in_chunks", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
+__all__ = ["evaluate_on", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
 CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
 CACHE_BYTES = 2**20  # of one array, from which on wide chunks no longer pay
+SMALL_EFFORT = 100  # milliseconds: compiling one kernel takes ten times as long
 _FEWEST_ATOMS = {1: 1024, 64: 64, 4096: 16}
 
 
@@ -48,45 +49,51 @@ def spread(tree, lanes):
     return jax.tree.map(repeat, tree)
 
 
-def evaluate_in_chunks(grid, run, outputs, alive=8, progress=None, share=False):
-    """`run(numbers, atoms, shifts, tested)` on padded pieces of a grid; float64 arrays of the grid's shape.
+def evaluate_on(grid, run, outputs, alive=8, share=False, effort=np.inf):
+    """`run(numbers, atoms, shifts, tested)` on all points of a grid: `outputs` float64 arrays of the grid's shape.
 
-    `run` returns `outputs` arrays (P,); `alive` is the number of (P, A) arrays that it holds at once. With `share`
-    a number that is the same at all points comes as a single lane, and outputs may have one lane.
+    `run` returns arrays (P,) or (P, A). A small `effort` (estimated milliseconds, see `effort`) is made at once, on NumPy
+    arrays; else padded pieces of the grid go to JAX, `alive` being the number of (P, A) arrays that `run` holds at once.
+    With `share` a number that is the same at all points comes as a single lane, and outputs may have one lane.
     """
-    points = grid.points
-    atoms_count = grid.atoms.eigenvalues.shape[-1]
-    results: list = [None] * outputs
+    if not grid.points:
+        return [np.empty(grid.shape)] * outputs
     numbers = [
         np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape)
         for x in grid.numbers
     ]
+    if effort <= SMALL_EFFORT:
+        found = run(numbers, *jax.tree.map(lambda x: rows(x, grid.shape), grid.arrays))
+        results = [np.array(np.broadcast_to(x, (grid.points, *np.shape(x)[1:])), np.float64) for x in found]
+    else:
+        results = _in_chunks(grid, numbers, run, alive, share)
+    return [result.reshape(grid.shape + result.shape[1:]) for result in results]
+
+
+def _in_chunks(grid, numbers, run, alive, share):
+    points, count = grid.points, grid.atoms.eigenvalues.shape[-1]
+    results: list = []
     same = share and grid.one_spectrum
     with jax.enable_x64(True):
         done = 0
         while done < points:
-            size = _chunk(points - done, atoms_count, alive)
+            size = _chunk(points - done, count, alive)
             here = slice(done, min(done + size, points))
-            padded = padded_atoms(atoms_count, size)
+            padded = padded_atoms(count, size)
 
             def piece(x, here=here, size=size, padded=padded):
                 return _piece(x, grid.shape, here, size, padded)
 
-            parts = grid.padded(padded) if same else jax.tree.map(piece, grid.arrays)
+            parts = jax.tree.map(jnp.asarray, grid.padded(padded)) if same else jax.tree.map(piece, grid.arrays)
             lanes = [x if share and x.size == 1 else _lanes(x, here, size) for x in numbers]
-            out = run(lanes, *parts)
-            for k, value in enumerate(out):
+            for k, value in enumerate(run(lanes, *parts)):
                 value = np.asarray(value)[: here.stop - here.start]
-                value = value[:, :atoms_count] if value.ndim > 1 else value
-                if results[k] is None:
-                    results[k] = np.empty((points, *value.shape[1:]))
+                value = value[:, :count] if value.ndim > 1 else value
+                if len(results) == k:
+                    results.append(np.empty((points, *value.shape[1:])))
                 results[k][here] = value
             done = here.stop
-            if progress is not None:
-                progress(done, points)
-    if not points:
-        return [np.empty(grid.shape)] * outputs
-    return [result.reshape(grid.shape + result.shape[1:]) for result in results]
+    return results
 
 
 def padded_atoms(atoms, points):

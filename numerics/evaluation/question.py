@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modelcollapse.numerics.evaluation.effort import effort_of
 from modelcollapse.numerics.evaluation.grid import Grid, grid_of
 from modelcollapse.theory.pipelines.building import refuse_interpolating_chain
 from modelcollapse.theory.pipelines.filters import GradientDescent, refuse_unstable
@@ -32,6 +33,12 @@ class Question(NamedTuple):
         grid = grid_of(reading, model.spectrum, values, inputs)
         refuse_impossible(reading, grid, model.spectrum)
         return cls(reading, grid, np.asarray(finite_size))
+
+    @property
+    def effort(self):
+        """Estimated milliseconds of a walk on NumPy arrays."""
+        steps = self.reading.filled(self.grid.numbers)
+        return effort_of(steps, self.grid.points, self.grid.atoms.eigenvalues.shape[-1])
 
     @property
     def alive(self):

@@ -6,7 +6,7 @@ points that it serves; what is left goes the direct way. All routes agree to 1e-
 
 import numpy as np
 
-from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import surface
 from modelcollapse.numerics.evaluation.training_curves import training_curve
@@ -44,4 +44,4 @@ def _directly(question, grid):
             found = found & np.asarray(flags)
         return *parts, *clean, np.atleast_1d(found)
 
-    return evaluate_in_chunks(grid, run, 5, question.alive, share=True)
+    return evaluate_on(grid, run, 5, question.alive, share=True, effort=question._replace(grid=grid).effort)

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.duals import Dual
+from modelcollapse.numerics.evaluation.effort import effort_of
 from modelcollapse.numerics.evaluation.grid import grid_of
-from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks, flat, rows
+from modelcollapse.numerics.evaluation.lanes import SMALL_EFFORT, evaluate_on, flat, rows
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.question import refuse_impossible
 from modelcollapse.numerics.evaluation.walk import last_moments
 from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory.numbers.leaves import evaluate, free_symbols
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.filters import GradientDescent
 from modelcollapse.theory.pipelines.reading import checked_values, read
 from modelcollapse.theory.pipelines.steps import FitStep
@@ -55,7 +57,7 @@ class TracedError:
 
     def __call__(self, numbers, atoms, shifts, lengths=None):
         """The error (P,) and the flags of all steps, by lanes of numbers and rows of atoms."""
-        population = OnSpectrum(atoms, shifts, jnp.asarray(False), lengths or {})
+        population = OnSpectrum(atoms, shifts, np.asarray(False), lengths or {})
         moments, flags = last_moments(self.reading.schedule, numbers, population)
         bias, variance = population.readout(moments, atoms.eigenvalues)
         return bias + variance, flags
@@ -122,7 +124,29 @@ class Slopes:
         numbers = [*self._named(lanes, point).values(), *(number[lanes] for number in self.numbers)]
         grid = type(self.grid)((len(lanes),), numbers, *arrays)
         alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
-        return evaluate_in_chunks(grid, self._run, len(self.traced.over) + 2, alive)
+        steps = self.reading.filled(numbers[len(self.traced.over) + len(self.others) :])
+        effort = effort_of(steps, len(lanes), grid.atoms.eigenvalues.shape[-1], len(self.traced.over))
+        if self.traced.spectrum_moves:
+            effort = np.inf
+        run = self._run_with_duals if effort <= SMALL_EFFORT else self._run
+        return evaluate_on(grid, run, len(self.traced.over) + 2, alive, effort=effort)
+
+    def _run_with_duals(self, lanes, atoms, shifts, tested):
+        symbols, over = (*self.traced.over, *self.others), self.traced.over
+        named, fixed = dict(zip(symbols, lanes, strict=False)), lanes[len(symbols) :]
+        numbers = [
+            Dual(lane, slopes_of(value, over, named, lane.shape)) if moves else lane
+            for (_, value, _), lane, moves in zip(self.reading.leaves, fixed, self.traced.moving, strict=True)
+        ]
+        numbers = [
+            Dual(np.broadcast_to(evaluate(value, named), x.shape), x.tangents) if isinstance(x, Dual) else x
+            for (_, value, _), x in zip(self.reading.leaves, numbers, strict=True)
+        ]
+        error, flags = self.traced(numbers, atoms, shifts)
+        converged = np.all([np.broadcast_to(flag, lanes[0].shape) for flag in flags] or [[True]], 0)
+        if not isinstance(error, Dual):
+            return error, *([np.zeros(1)] * len(over)), converged
+        return error.value, *error.tangents, converged
 
     def _run(self, lanes, atoms, shifts, tested):
         symbols, traced = (*self.traced.over, *self.others), self.traced

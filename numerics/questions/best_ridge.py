@@ -18,17 +18,16 @@ Isotropic clean data have λ⋆ = σ²d/(T‖w0‖²) (Dobriban and Wager, Annal
 import functools
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.arrays import compiled, namespace, quiet
+from modelcollapse.numerics.equivalents.ridge_equation import solve
+from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.evaluation.grid import Grid
-from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.traced import Slopes
-from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.questions.predictions import predict
-from modelcollapse.numerics.equivalents.ridge_equation import solve
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge"]
@@ -176,25 +175,28 @@ def _scales(slopes):
     def run(numbers, atoms, shifts, tested):
         step = schedule.steps[-1].filled(numbers)
         inputs = OnSpectrum(atoms, shifts, False).inputs(len(schedule.steps) - 1, step)
-        return _scale(atoms, inputs, *(jnp.stack([getattr(x, name) for x in step.sources]) for name in _COUNTED))
+        return _scale(atoms, inputs, *(namespace(numbers).stack([getattr(x, name) for x in step.sources]) for name in _COUNTED))
 
-    return evaluate_in_chunks(Grid((slopes.lanes,), slopes.numbers, *slopes.arrays), run, 2)
+    effort = 5 + 2e-3 * slopes.lanes * slopes.grid.atoms.eigenvalues.shape[-1]  # milliseconds, as in `effort`
+    return evaluate_on(Grid((slopes.lanes,), slopes.numbers, *slopes.arrays), run, 2, effort=effort)
 
 
-@jax.jit
+@compiled
+@quiet()
 def _scale(atoms, inputs, rows, weights):
     """The scales of the pooled covariance Σ_g p_g ω_g Σ_g; unequal weights widen them."""
+    xp = namespace(atoms, inputs, rows, weights)
     samples, used = rows.sum(0), rows * weights > 0
     shares = rows * weights / samples
     pooled = sum(share[:, None] * s for share, s in zip(shares, inputs, strict=True))
     carries = (pooled > 0) & ((atoms.multiplicity > 0) | (atoms.signal > 0))
-    smallest = jnp.min(jnp.where(carries, pooled, jnp.inf), -1)
-    largest = jnp.max(jnp.where(carries, pooled, 0), -1)
+    smallest = xp.min(xp.where(carries, pooled, np.inf), -1)
+    largest = xp.max(xp.where(carries, pooled, 0), -1)
     empty = largest == 0
-    smallest, largest = jnp.where(empty, 1, smallest), jnp.where(empty, 1, largest)
-    interpolating, _ = solve(pooled, atoms.multiplicity, samples, jnp.zeros_like(samples))
-    kappa = jnp.maximum(1.01 * interpolating, 0.01 * smallest)
+    smallest, largest = xp.where(empty, 1, smallest), xp.where(empty, 1, largest)
+    interpolating, _ = solve(pooled, atoms.multiplicity, samples, xp.zeros_like(samples))
+    kappa = xp.maximum(1.01 * interpolating, 0.01 * smallest)
     left, _ = samples_left(pooled, atoms.multiplicity, samples, kappa)
-    uneven = jnp.min(jnp.where(used, weights, jnp.inf), 0) / jnp.max(weights, 0)
-    low = kappa * jnp.clip(left / samples, 1e-6, 1) * uneven
-    return jnp.log(low), jnp.log(100 * largest)
+    uneven = xp.min(xp.where(used, weights, np.inf), 0) / xp.max(weights, 0)
+    low = kappa * xp.clip(left / samples, 1e-6, 1) * uneven
+    return xp.log(low), xp.log(100 * largest)

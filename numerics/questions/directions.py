@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelcollapse.numerics import steps
-from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.walk import last_moments
@@ -57,7 +57,7 @@ def directions(question):
         converged = np.all([np.asarray(flag).all() for flag in flags])
         return bias, variance, moments.ratio, np.full(bias.shape[0], float(converged))
 
-    bias, variance, learned, converged = evaluate_in_chunks(grid, run, 4, 12, share=True)
+    bias, variance, learned, converged = evaluate_on(grid, run, 4, 12, share=True, effort=question.effort)
     require_found(converged, grid.shape)
     atoms = grid.atoms
     known = (np.array(x) for x in (atoms.eigenvalues, atoms.multiplicity, grid.tested * atoms.signal))

@@ -1,18 +1,18 @@
 r"""The usual questions in one call: the error curve, Δ, the effective ridge, degrees of freedom."""
 
+import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.equivalents import shares as shares_left
+from modelcollapse.numerics.equivalents.sources import projections
 from modelcollapse.numerics.evaluation.grid import Grid, few_atoms
-from modelcollapse.numerics.evaluation.lanes import evaluate_in_chunks
+from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.questions.predictions import predict
-from modelcollapse.numerics.equivalents.sources import projections
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf, show
 from modelcollapse.theory.pipelines import chain, fit, truth
@@ -106,20 +106,22 @@ def delta(spectrum, samples, ridge, fake):
     return _evaluated(spectrum, [samples, ridge, rows, noise], run)
 
 
-@jax.jit
+@compiled
+@quiet()
 def _delta(atoms, samples, ridge, rows, noise):
+    xp = namespace(atoms, samples, ridge)
     kappa, _ = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
-    s = jnp.broadcast_to(atoms.eigenvalues, (len(samples), atoms.eigenvalues.shape[-1]))
-    learned, null = projections(s[None], s, jnp.ones_like(samples)[None], kappa)
-    positive = jnp.where(s > 0, atoms.multiplicity, 0)
-    two = jnp.sum(positive * learned[0] ** 2, -1)
-    rest = jnp.sum(positive * null**2, -1)
+    s = xp.broadcast_to(atoms.eigenvalues, (len(samples), atoms.eigenvalues.shape[-1]))
+    learned, null = projections(s[None], s, xp.ones_like(samples)[None], kappa)
+    positive = xp.where(s > 0, atoms.multiplicity, 0)
+    two = xp.sum(positive * learned[0] ** 2, -1)
+    rest = xp.sum(positive * null**2, -1)
     _, left = shares_left.samples_left(
-        atoms.eigenvalues, atoms.multiplicity, samples, jnp.where(jnp.isinf(kappa), 1, kappa)
+        atoms.eigenvalues, atoms.multiplicity, samples, xp.where(xp.isinf(kappa), 1, kappa)
     )
-    spare = rows - jnp.sum(positive, -1)
+    spare = rows - xp.sum(positive, -1)
     zero = rest * two == 0
-    return noise**2 / spare * (two + jnp.where(zero, 0, rest * two / jnp.where(zero, 1, left)))
+    return noise**2 / spare * (two + xp.where(zero, 0, rest * two / xp.where(zero, 1, left)))
 
 
 def effective_ridge(spectrum, samples, ridge):
@@ -143,8 +145,8 @@ def effective_ridge(spectrum, samples, ridge):
     return kappa
 
 
-_solve = jax.jit(ridge_equation.solve)
-_df = jax.jit(shares_left.degrees_of_freedom)
+_solve = compiled(ridge_equation.solve)
+_df = compiled(shares_left.degrees_of_freedom)
 
 
 def degrees_of_freedom(spectrum, kappa, order=1):
@@ -172,7 +174,8 @@ def _evaluated(spectrum, numbers, run, outputs=1):
             f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers]}; "
             "add axes of length 1 as for NumPy arrays"
         ) from None
-    found = evaluate_in_chunks(Grid(shape, numbers, atoms, {}, atoms.eigenvalues, rows), run, outputs)
+    effort = 2 + 1e-3 * math.prod(shape) * atoms.eigenvalues.shape[-1]  # milliseconds, as in `effort`
+    found = evaluate_on(Grid(shape, numbers, atoms, {}, atoms.eigenvalues, rows), run, outputs, effort=effort)
     return found[0][()] if outputs == 1 else [value[()] for value in found]
 
 

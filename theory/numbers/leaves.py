@@ -25,7 +25,8 @@ import numpy as np
 
 from modelcollapse.theory.numbers.domains import REAL, Domain
 
-__all__ = ["Domain", "Number", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "substitute"]
+__all__ = ["Domain", "Number", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "slopes_of",
+           "substitute"]
 
 Number: TypeAlias = Any  # a number, an array of numbers or a SymPy expression
 
@@ -136,6 +137,16 @@ def evaluate(value, values, modules=None) -> Any:
         return float(value)
     function = _lambdified(value, symbols, modules or ("scipy", "numpy"))
     return function(*(values[symbol] for symbol in symbols))
+
+
+def slopes_of(value, symbols, values, shape):
+    """The derivatives of an expression by some symbols, (symbols, *shape), at values of all of its symbols."""
+    return np.stack([np.broadcast_to(evaluate(_derivative(value, symbol), values), shape) for symbol in symbols])
+
+
+@functools.lru_cache(maxsize=1024)
+def _derivative(expression, symbol):
+    return expression.diff(symbol)
 
 
 def substitute(name, value, replacements, domain) -> Any:
