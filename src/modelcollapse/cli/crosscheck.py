@@ -40,7 +40,7 @@ def run(arguments):
         )  # fmt: skip
     columns = {"generations": generations.ravel(), "samples": samples.ravel(), "ridge": ridge.ravel()}
     columns |= {name: column for name, column in found.to_dict().items() if name != "pipeline"}
-    _output.report(_output.rows_of(columns), arguments, vars(arguments))
+    _output.report(_output.rows_of(columns), arguments)
     print(f"{found.verdict}; a correct theory is rejected with probability {arguments.budget:g}")
     if arguments.plot:
         from modelcollapse import plot

@@ -86,7 +86,7 @@ def run(arguments):
     best = _best_stops(spectrum, arguments, generator) if along == "time" else {}
     if arguments.plot:
         _output.save_picture(_drawn(arguments, grid, along, prediction.test_error, measured, best), arguments.plot)
-    _output.report(_output.rows_of(columns), arguments, vars(arguments))
+    _output.report(_output.rows_of(columns), arguments)
     for n, stop in best.items():
         print(f"n = {n}: {_advice(*stop)}")
 

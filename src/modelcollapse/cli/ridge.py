@@ -64,7 +64,7 @@ def run(arguments):
         rows, ax = _estimated(arguments, *_marked(arguments))
     if ax is not None:
         _output.save_picture(ax, arguments.plot)
-    _output.report(rows, arguments, vars(arguments))
+    _output.report(rows, arguments)
 
 
 def _described(arguments):
