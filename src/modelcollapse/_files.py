@@ -52,7 +52,8 @@ def save_table(rows, path, settings=None):
     >>> import tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "a.json")
     >>> save_table([{"n": 1, "error": float("inf")}], path)
-    >>> json.load(open(path))
+    >>> with open(path) as file:
+    ...     json.load(file)
     [{'n': 1, 'error': 'inf'}]
     """
     if str(path).lower().endswith(".json"):

@@ -21,13 +21,13 @@ def rows_of(columns):
     return [dict(zip(columns, row, strict=True)) for row in zip(*flat, strict=True)]
 
 
-def report(rows, arguments):
-    """The table to --output if that was asked for, otherwise, or where that fails, to the terminal."""
+def report(rows, arguments, /, **settings):
+    """The table to --output if that was asked for, with more settings in JSON; otherwise, or if that fails, shown."""
     if not arguments.output:
         show_table(rows)
         return
     try:
-        save_table(rows, arguments.output, vars(arguments))
+        save_table(rows, arguments.output, settings | vars(arguments))
     except OSError:
         show_table(rows)  # what took long to compute is not lost
         raise
