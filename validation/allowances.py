@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from modelcollapse.theory.pipelines.model import ancestry
+from modelcollapse.theory.pipelines import ancestry
 from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
 
 __all__ = ["finite_size_allowance", "without_noise"]

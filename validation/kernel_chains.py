@@ -44,7 +44,7 @@ from modelcollapse.validation.training.trained_chains import Streams, one_run, r
 
 __all__ = ["KernelChain", "chain_labels", "enough_memory", "kernel_chain", "predict_chain"]
 
-_COPIES = 9  # of the kernel matrix, measured: its own, those of the eigendecomposition, rows of a fit
+_COPIES = 9  # of the kernel matrix at most, 7 to 9 measured: its own, those of the eigendecomposition, rows of a fit
 
 _ROWS = domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of rows")
 _RUNS = domains.Domain(
