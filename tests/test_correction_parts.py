@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from modelcollapse.estimator import CollapseAwareRidge
-from modelcollapse.theory import corrected_risk
-from modelcollapse.theory.corrected_risk import EXPONENTS, SIGNAL, RidgePath, posterior_risk
-from modelcollapse.theory.leverage import relative_leverage
-from modelcollapse.theory.source_conditions import label_noise_variance, population_spectrum
+from modelcollapse.numerics.provenance import corrected_risk
+from modelcollapse.numerics.provenance.corrected_risk import EXPONENTS, SIGNAL, posterior_risk
+from modelcollapse.numerics.provenance.leverage import relative_leverage
+from modelcollapse.numerics.provenance.ridge_path import RidgePath
+from modelcollapse.numerics.provenance.source_conditions import label_noise_variance, population_spectrum
+from modelcollapse.theory.resolved_directions import of_features
 
 RNG = np.random.default_rng
 
@@ -99,7 +100,7 @@ def test_label_noise_is_not_the_error_of_the_fit(rows, times):
     for _ in range(30):
         X = rng.standard_normal((rows, 80)) * np.sqrt(s)
         y = X @ np.sqrt(np.arange(1.0, 81) ** -1.75 / s) + 0.1 * rng.standard_normal(rows)
-        path = CollapseAwareRidge(fit_intercept=False)._decompose(X, y[:, None])[1]
+        path = RidgePath.of(of_features(X, centre=False), y[:, None])
         _, kappa, gcv, df = path.curve()
         found.append(label_noise_variance(path, *population_spectrum(kappa, df, 80)))
         least.append(gcv.min())
