@@ -90,7 +90,7 @@ def of_features(X, centre=True, eps=EPS):
     if limit and values[limit - 1] <= noise * values[0]:
         rank = int(np.sum(np.linalg.svd(Z / lengths, compute_uv=False)[:limit] > noise))
     dim = float(varies.sum())
-    if rank < rows - bool(centre) and rank < _distinct(Z / lengths, 4 * noise / np.sqrt(rows)) - bool(centre):
+    if rank < rows - bool(centre) and rank < len(distinct_rows(Z / lengths, 4 * noise / np.sqrt(rows))) - bool(centre):
         dim = float(rank)
     U, values, V = U[:, :rank], values[:rank], V[:rank]
     return Directions(U, values**2, (values[:, None] * V).T, offset, dim, rows - bool(centre) - rank)
@@ -132,7 +132,7 @@ def of_gram(gram, centre=True, eps=EPS):
     rank = min(int(np.sum(values > noise)), limit)
     finite = 0 < rank < limit and values[rank - 1] > DROP * np.abs(values[rank:]).max()
     if finite:
-        finite = rank < _distinct(centred, 4 * noise / np.sqrt(rows)) - bool(centre)
+        finite = rank < len(distinct_rows(centred, 4 * noise / np.sqrt(rows))) - bool(centre)
     dim, least = float(rank) if finite else np.inf, float(values[-1])
     U, values = U[:, :rank], values[:rank]
     return Directions(U, values, U, offset, dim, limit - rank, least)
@@ -143,13 +143,13 @@ def gram_noise(gram, eps=EPS):
     return len(gram) * (eps + 4 * EPS) * np.abs(gram).max()
 
 
-def _distinct(matrix, noise):
-    """How many rows differ by more than rounding: they do along a random direction.
+def distinct_rows(matrix, noise):
+    """Indices of rows that differ by more than rounding, one of each kind: along a random direction they do.
 
     >>> matrix = np.arange(12.0).reshape(6, 2)
-    >>> _distinct(matrix, 1e-15), _distinct(np.vstack([matrix, matrix[:2]]), 1e-15)
-    (6, 6)
+    >>> sorted(i % 6 for i in distinct_rows(np.vstack([matrix, matrix[:2]]), 1e-15).tolist())
+    [0, 1, 2, 3, 4, 5]
     """
-    direction = np.random.default_rng(0).standard_normal(matrix.shape[1])
-    along = np.sort(matrix @ direction)
-    return 1 + int(np.sum(np.diff(along) > noise))
+    along = matrix @ np.random.default_rng(0).standard_normal(matrix.shape[1])
+    order = np.argsort(along)
+    return order[np.append(True, np.diff(along[order]) > noise)]

@@ -22,8 +22,9 @@ bias term.
 
 *Least squares* ($T_0 > d + 1$, no ridge), here: $m = 1$ and $\Xi = v \Sigma^{-1}$ with $v = a\, n \sigma_0^2
 / (T_0 - d - 1)$, the inverse Wishart mean times the relative leverage $a$ of
-`modelcollapse.numerics.provenance.leverage`, which is 1 for Gaussian inputs. The correction is $\sum_g (2 p_g^2
-v_g\, df_1 - p_g v_g d)$: nothing has to be estimated. Ridge and under-determined generators: `modelcollapse.numerics.provenance.source_conditions`.
+`modelcollapse.numerics.provenance.leverage`, which is 1 for Gaussian inputs. The correction is
+$\sum_g (2 p_g^2 v_g\, df_1 - p_g v_g d)$: nothing has to be estimated. Ridge and under-determined generators:
+`modelcollapse.numerics.provenance.source_conditions`.
 
 *Few directions* ($T \ge 4d$). An unbiased estimate of the error fluctuates with the $d$ realised errors of
 the generators, by $\sqrt{2/d}$ of their energy, which may exceed the signal's. But then $S \approx \Sigma$,
@@ -31,7 +32,7 @@ the directions are separate, $c_j = \theta_j + \tau\,N(0, 1)$ for the labels alo
 kernel matrix, with $\tau^2 = \sigma^2 + T \sum_g p_g^2 v_g$ known, and the ridge can be chosen for the
 smallest *posterior* expectation of $\sum_j (h_j(\lambda) c_j - \theta_j)^2 / T$, $h_j = l_j / (l_j + T
 \lambda)$: prior $\theta_j \sim N(0, A\, l_j^{1+q})$, every $q$ of EXPONENTS alike, and $A$ log-uniform with a
-signal variance between SIGNAL[0] and SIGNAL[1] times $\sigma_0^2$.
+signal variance between SIGNAL[0] and SIGNAL[1] times $\sigma_0^2$ (more, where labels are larger still).
 
 *Unknown $\sigma_0$, some real rows.* With leave-one-out predictions $\hat f_i$ at two ridges and residuals
 $r_i$ of the second, the mean of $r_i (\hat f_i' - \hat f_i)$ over synthetic rows minus the mean over real
@@ -213,7 +214,7 @@ def posterior_risk(path, ridge, generator_noise_variance, price):
     noise = label_noise + path.rows * price
     shapes = path.values ** (1 + EXPONENTS[:, None])
     shapes *= path.rows / shapes.sum(axis=1, keepdims=True)
-    signal = generator_noise_variance * np.geomspace(*SIGNAL, 25)[:, None, None] * shapes  # (A, Q, r)
+    signal = _amplitudes(path, generator_noise_variance)[:, None, None] * shapes  # (A, Q, r)
     wiener = signal / (signal + noise)
     keep = path.values / (path.values + path.rows * np.reshape(ridge, (len(ridge), -1)))
     risk = np.zeros(len(keep))
@@ -224,3 +225,12 @@ def posterior_risk(path, ridge, generator_noise_variance, price):
         mean, second = (np.einsum("aq,aqr->r", weights, power) for power in (wiener, wiener**2))
         risk += (keep**2 - 2 * keep * mean) @ squares + second @ squares + noise * mean.sum()
     return risk / (path.rows * path.coordinates.shape[1]) + label_noise
+
+
+def _amplitudes(path, generator_noise_variance):
+    """Variances of the signal: SIGNAL times σ0², and up to four times what the labels show where generators were
+    quieter than that allows."""
+    low, high = (generator_noise_variance * factor for factor in SIGNAL)
+    high = max(high, 4 * np.sum(path.coordinates**2) / path.rows / path.coordinates.shape[1])
+    low = max(low, 1e-9 * high)
+    return np.geomspace(low, high, max(25, int(7 * np.log10(high / low))))

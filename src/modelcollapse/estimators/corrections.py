@@ -20,6 +20,8 @@ from modelcollapse.numerics.provenance.source_conditions import (
 )
 from modelcollapse.theory.resolved_directions import Directions
 
+ABSURD = 1e30  # times the labels: generator noise that nothing can be said about
+
 
 class MixedRows(NamedTuple):
     """Rows and the authors of their labels.
@@ -63,6 +65,8 @@ def correction_of(rows, inputs, more):
             f"generator_noise = None with {rows.real.sum()} real rows; give the noise, or mark at least two "
             "rows with clean labels through origin"
         )
+    if any((o.noise or 0.0) >= ABSURD for _, o in origins):
+        return Correcting(reason=f"generator noise is {ABSURD:g} times the spread of the labels, or more")
     if any(o.generations and o.ridge == 0 and abs(o.samples - dim) <= 1 for _, o in origins):
         return Correcting(reason=f"generators sit at their interpolation threshold, {dim:g} samples")
     _, kappa, _, df = inputs.curve()

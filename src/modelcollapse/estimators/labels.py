@@ -9,8 +9,6 @@ import numpy as np
 
 from modelcollapse.theory.resolved_directions import EPS
 
-_MOST = 1e75  # of generator noise in units of the labels: its fourth power is a number
-
 
 class Labels(NamedTuple):
     """values: (T, outputs), centred where there is an intercept, in the unit; level: (outputs,), what was subtracted;
@@ -26,8 +24,8 @@ class Labels(NamedTuple):
             return np.asarray(error) * self.unit * self.unit
 
 
-def in_own_unit(targets, centre, noises=()):
-    """Labels of targets (T, outputs); noises: standard deviations that are to be told in the same unit.
+def in_own_unit(targets, centre):
+    """Labels of targets (T, outputs), centred or not.
 
     >>> labels = in_own_unit(1e-162 * np.array([[1.0], [2.0], [3.0]]), centre=True)
     >>> bool(np.isclose(labels.values[2, 0] * labels.unit, 1e-162, rtol=1e-12)), bool(0.5 < labels.values[2, 0] < 4)
@@ -42,7 +40,7 @@ def in_own_unit(targets, centre, noises=()):
         mean = values.mean(axis=0)
         values, level = values - mean, level + mean
     values = np.where(np.abs(values).max(axis=0) > 4 * EPS * np.abs(level), values, 0.0)
-    second = max(_power_of_two(np.abs(values).max()), max(noises, default=0.0) / _MOST / first)
+    second = _power_of_two(np.abs(values).max())
     return Labels(values / second, level * first, first * second)
 
 

@@ -33,7 +33,7 @@ except ImportError as error:  # pragma: no cover
         "modelcollapse.estimator needs scikit-learn; install it with: pip install 'modelcollapse[estimator]'"
     ) from error
 
-from modelcollapse.estimators.corrections import Correcting, MixedRows, correction_of
+from modelcollapse.estimators.corrections import ABSURD, Correcting, MixedRows, correction_of
 from modelcollapse.estimators.labels import in_own_unit, refuse_text
 from modelcollapse.estimators.origins import read_origins
 from modelcollapse.numerics.provenance.corrected_risk import Correction, Provenance, posterior_risk
@@ -44,6 +44,7 @@ from modelcollapse.theory.leaves import leaf
 LEAST = 6  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
 _WORTH = 0.3  # of GCV: smaller promised gains are within the error of the plug-in in infinite dimension
+_EQUAL = 1e-9  # relative: risks that differ by less are one, and the strength that fits least is chosen
 _SURE = 1.64  # standard errors by which real rows alone must look better
 _FEWEST = 4  # real rows that are compared
 
@@ -139,7 +140,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         """
         X, y, unlabelled, eps = self._checked(X, y, unlabelled)
         pairs, real = read_origins(origin, len(X), self._described())
-        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept, [o.noise or 0.0 for _, o in pairs])
+        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
         rows = self._rows(X, eps, labels, real, self._centred(pairs, labels.unit))
         choice = self._choice(rows, unlabelled)
         self.path_ = {
@@ -199,7 +200,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
                 share,
                 replace(
                     origin,
-                    noise=None if origin.noise is None else origin.noise / unit,
+                    noise=None if origin.noise is None else min(origin.noise / unit, ABSURD),
                     samples=origin.samples - lost,
                     ridge=origin.ridge * origin.samples / (origin.samples - lost),
                 )
@@ -267,7 +268,8 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
             risk, criterion = error, f"{self._uncorrected} (fallback)"
             notes.append(f"{found.reason}: the {self._strength} is chosen without correction")
         risk = np.where(doubtful, np.maximum(risk, risk[~doubtful].max()), risk)
-        at = int(np.argmin(risk)) if rows.targets.any() else int(self._simplest(strengths))
+        equal = np.flatnonzero(risk - risk.min() <= _EQUAL * abs(risk.min()))
+        at = int(equal[self._simplest(strengths[equal])])
         excess = None if found.reason or not found.criterion else float(risk[at] - found.level)
         return Choice(strengths, error, df, risk, at, criterion, found.correction, excess, notes)
 
