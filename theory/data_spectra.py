@@ -13,8 +13,9 @@ rounding count as zero (`modelcollapse.theory.resolved_directions`).
 
 *Noisy targets.* Label noise of variance σ² puts σ²/N into every direction, on average, and a kernel that spans
 everything leaves none of it outside: the noise then counts as signal that no fit can learn. `without_noise` takes it
-out. Where $(u_i \cdot y)^2 / N - \sigma^2 / N$ is negative, the direction is pooled with the larger eigenvalues next
-to it until the pool is not: energies stay positive and their sum unbiased, which clipping would not do. σ² itself may
+out: direction by direction where eigenvalues are large, over blocks of directions, half as long again each time,
+further down. A block keeps the share $1 - m \sigma^2 / \sum (u_i \cdot y)^2$ of its m directions, or nothing: clipping
+every direction at zero would leave half of the noise, clipping blocks leaves about $\sigma^2 / \sqrt N$. σ² itself may
 be estimated by the residual level that GCV finds, $\hat\sigma^2 = \|(1 - H) y\|^2 / tr(1 - H)$ at the ridge of
 smallest GCV (Wahba 1983): it holds some of a signal too slow to be learned from N samples.
 """
@@ -100,22 +101,18 @@ def _noise_variance(eigenvalues, explained, unexplained, null, label_noise):
 
 
 def without_noise(energies, each):
-    """Energies (r,) of which `each` is noise on average, without it; not negative.
+    """Energies (r,), of descending eigenvalues, of which `each` is noise on average, without it; not negative.
 
-    >>> float(without_noise(np.array([5.0, 3.0, 0.5, 1.2]), 1.0).sum().round(12))
-    5.7
-    >>> without_noise(np.array([0.5, 3.0]), 1.0).tolist()
-    [0.0, 2.0]
+    >>> without_noise(np.array([5.0, 3.0, 0.5, 2.0, 0.0]), 1.0).tolist()
+    [4.0, 2.0, 0.0, 0.0, 0.0]
+    >>> float(without_noise(np.random.default_rng(0).chisquare(1, 10_000), 1.0).mean().round(2))  # clipping leaves 0.48
+    0.01
     """
-    pools: list[tuple[float, int]] = []  # energy, directions
-    for energy in energies:
-        pool = (float(energy), 1)
-        while pools and pool[0] < pool[1] * each:
-            last = pools.pop()
-            pool = (pool[0] + last[0], pool[1] + last[1])
-        pools.append(pool)
-    shares = [max(0.0, 1 - size * each / total) if total > 0 else 0.0 for total, size in pools]
-    return energies * np.repeat(shares, [size for _, size in pools])
+    first = np.unique(np.append(0, np.rint(1.5 ** np.arange(2 + int(2.5 * np.log(len(energies))))).astype(int)))
+    first = first[first < len(energies)]
+    totals, sizes = np.add.reduceat(energies, first), np.diff(np.append(first, len(energies)))
+    shares = np.maximum(0.0, 1 - np.divide(sizes * each, totals, out=np.ones(len(totals)), where=totals > 0))
+    return energies * np.repeat(shares, sizes)
 
 
 def residual_level(eigenvalues, explained, unexplained, null):

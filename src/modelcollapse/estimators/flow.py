@@ -40,7 +40,7 @@ class CollapseAwareGradientFlow(CollapseAware):
     path_ : dict of arrays of shape (L,)
         time, leave_one_out, corrected_risk (error on clean labels of the same noise, label noise included; equals
         leave_one_out for real rows), degrees_of_freedom (trace of the hat matrix without the intercept). With several
-        outputs the errors are means over them. Where fewer than six degrees of freedom are left to the residual
+        outputs the errors are means over them. Where fewer than eight degrees of freedom are left to the residual
         leave_one_out is not believed, and corrected_risk is not below its largest value elsewhere.
     coef_ or dual_coef_, intercept_, generator_noise_, generator_error_
         As in CollapseAwareRidge.

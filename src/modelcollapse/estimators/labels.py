@@ -54,7 +54,8 @@ def refuse_text(name, values):
     array = np.asarray(values)
     first = next((value for value in array.ravel()[:1000] if isinstance(value, str | bytes)), None)
     if first is not None and array.dtype.kind in "OUS":
+        shown = repr(str(first) if isinstance(first, str) else first)
         raise TypeError(
-            f"{name} holds text, such as {first!r}; give numbers: {name}.astype(float) if they are quantities, "
+            f"{name} holds text, such as {shown}; give numbers: {name}.astype(float) if they are quantities, "
             "a classifier or an encoder if they are classes"
         )

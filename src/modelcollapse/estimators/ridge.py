@@ -44,7 +44,7 @@ class CollapseAwareRidge(CollapseAware):
     path_ : dict of arrays of shape (L,)
         ridge, gcv, corrected_risk (error on clean labels of the same noise, label noise included; equals gcv for
         real rows), degrees_of_freedom (trace of the hat matrix without the intercept). With several outputs gcv
-        and corrected_risk are means over them. Where fewer than six degrees of freedom are left to the residual
+        and corrected_risk are means over them. Where fewer than eight degrees of freedom are left to the residual
         gcv is not believed, and corrected_risk is not below its largest value elsewhere.
     coef_ or dual_coef_, intercept_
         Of the linear model; for other kernels predictions are k(x, X_fit_) @ dual_coef_ + intercept_.
