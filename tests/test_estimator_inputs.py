@@ -115,6 +115,13 @@ def test_constant_labels_give_the_constant(model, options, constant):
     assert not fit.path_["corrected_risk"].any()
 
 
+def test_labels_that_differ_by_rounding_are_constant():
+    targets = np.resize([0.1 + 0.2, 0.3], 60)
+    assert np.ptp(targets) > 0
+    assert not in_own_unit(targets[:, None], centre=True).values.any()
+    assert in_own_unit(targets[:, None], centre=False).values.any()
+
+
 @BOTH
 @pytest.mark.parametrize("scale", [1e-300, 1e-162, 1e-20, 1e20, 1e155, 1e300])
 @pytest.mark.parametrize("ridge", [None, 0.0, 0.1])
@@ -211,6 +218,19 @@ def test_the_flow_is_guarded_as_well():
 
 
 # real rows by themselves
+
+
+@BOTH
+@pytest.mark.parametrize(("rows", "dim"), [(40, 10), (20, 40)])
+def test_left_out_residuals_have_the_mean_square_of_the_criterion(model, rows, dim):
+    """Row by row, at ends of the path too, with and without directions outside the span."""
+    X, y = problem(rows, dim)
+    fit = model()
+    labels = in_own_unit(y[:, None], centre=True)
+    part = fit._rows(X, 2.3e-16, labels, np.full(rows, True), [])
+    for strength_ in (0.0, 1e-3, 0.3, 40.0):
+        error, _ = fit._leave_one_out(part.path, np.array([strength_]))
+        assert np.mean(fit._residuals(part, strength_) ** 2) == pytest.approx(error[0], rel=1e-9)
 
 
 def teachers(generations, samples, rng, real=400, fake=1600, dim=26):

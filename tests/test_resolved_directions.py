@@ -8,6 +8,8 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import rbf_kernel
 
 import modelcollapse as mc
+from modelcollapse.numerics.provenance.ridge_path import RidgePath
+from modelcollapse.numerics.provenance.source_conditions import label_noise_variance, population_spectrum
 from modelcollapse.theory import resolved_directions
 from modelcollapse.theory.resolved_directions import of_features, of_gram, precision
 
@@ -102,6 +104,39 @@ def test_small_columns_are_fitted_as_scikit_learn_fits_them(units, rows):
             np.testing.assert_allclose(model.predict(X), exact, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("units", [(1.0, 1.0), (1e7, 1e-7), (1e-9, 1e9)])
+def test_eigenvalues_of_columns_in_any_units_are_relatively_accurate(units):
+    """Their product is that of the lengths of one column and of what is left of the other, to twelve digits."""
+    Z = RNG(4).standard_normal((40, 2)) @ np.array([[1.0, 0.4], [0.0, 1.0]])
+    values = of_features(Z * units, centre=False).values
+    rest = Z[:, 1] - Z[:, 0] * (Z[:, 0] @ Z[:, 1]) / (Z[:, 0] @ Z[:, 0])
+    assert np.prod(values) == pytest.approx((Z[:, 0] @ Z[:, 0]) * (rest @ rest) * np.prod(units) ** 2, rel=1e-12)
+
+
+def test_a_column_that_varies_by_its_last_digit_is_constant():
+    Z, _ = shown(60, 3)
+    last = 1e6 * (1 + resolved_directions.EPS * (np.arange(60) % 2))
+    assert np.ptp(last) > 0
+    found = of_features(np.column_stack([Z, last]))
+    assert (len(found.values), found.dim) == (3, 3)
+
+
+def test_a_gaussian_kernel_forgets_where_the_data_are():
+    """Distances of rows 1e6 from the origin, by scalar products, are off by 1e-4; and the linear kernel predicts there."""
+    Z, y = shown(60, 3)
+    new = RNG(9).standard_normal((7, 3))
+    near, far = (mc.CollapseAwareRidge(kernel="rbf", ridges=[1e-4]).fit(Z + shift, y) for shift in (0.0, 1e6))
+    np.testing.assert_allclose(far.predict(new + 1e6), near.predict(new), rtol=1e-5, atol=1e-5)
+
+
+def test_a_kernel_far_from_zero_predicts_as_its_features_do():
+    Z, y = shown(80, 5)
+    X, new = Z + 1e4, RNG(2).standard_normal((9, 5)) + 1e4
+    features = mc.CollapseAwareRidge(ridges=[1e-3]).fit(X, y)
+    matrix = mc.CollapseAwareRidge(ridges=[1e-3], kernel="precomputed").fit(X @ X.T, y)
+    np.testing.assert_allclose(matrix.predict(new @ X.T), features.predict(new), atol=1e-6)
+
+
 def exact_ridge(X, y, alpha, intercept):
     """Predictions by 60 digits."""
     import mpmath as mp
@@ -170,12 +205,12 @@ def test_a_bootstrap_sample_does_not_look_free_of_noise():
     assert path.null > 20
     assert not path.exhausted
     assert path.rest < 1e-20
+    _, kappa, gcv, df = path.curve()
+    assert label_noise_variance(path, *population_spectrum(kappa, df, path.dim)) >= 1e-3 * gcv.min() > 1e-12
     assert resolved_path(X[:, :20], y).exhausted
 
 
 def resolved_path(X, y):
-    from modelcollapse.numerics.provenance.ridge_path import RidgePath
-
     return RidgePath.of(of_features(X), (y - y.mean())[:, None])
 
 

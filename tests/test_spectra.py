@@ -421,6 +421,15 @@ def test_estimated_noise_is_the_noise_on_average():
     assert max(silent) < 1e-3
 
 
+def test_residual_level_counts_the_directions_that_were_fitted():
+    """30 strong directions of 60 rows: the residual over 30, mean of 200 draws within 8 % (four errors)."""
+    rng, found = np.random.default_rng(6), []
+    for _ in range(200):
+        noise = rng.standard_normal(60) / np.sqrt(60)
+        found.append(data_spectra.residual_level(np.ones(30), (10 + noise[:30]) ** 2, noise[30:] @ noise[30:], 30))
+    assert np.mean(found) == pytest.approx(1.0, abs=0.08)
+
+
 def test_signal_without_noise_is_positive_and_nearly_unbiased():
     """500 draws of noise on a known signal: single directions come back to four standard errors, and of the noise in
     the rest at most a tenth is left; clipping every direction at zero, the negative control, leaves two fifths."""
