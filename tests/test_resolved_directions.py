@@ -113,6 +113,18 @@ def test_eigenvalues_of_columns_in_any_units_are_relatively_accurate(units):
     assert np.prod(values) == pytest.approx((Z[:, 0] @ Z[:, 0]) * (rest @ rest) * np.prod(units) ** 2, rel=1e-12)
 
 
+def test_six_correlated_columns_in_units_across_sixteen_decades():
+    """Eigenvalues against 60 digits; an ordinary decomposition is 0.5 % off in the smallest."""
+    import mpmath as mp
+
+    rng = RNG(0)
+    X = rng.standard_normal((40, 6)) @ rng.standard_normal((6, 6)) * [1e-7, 1e-4, 1, 1e3, 1e6, 1e9]
+    with mp.workdps(60):
+        A = mp.matrix(X.tolist())
+        exact = np.array([float(value) for value in mp.eigsy(A.T * A, eigvals_only=True)])[::-1]
+    np.testing.assert_allclose(of_features(X, centre=False).values, exact, rtol=1e-11)
+
+
 def test_a_column_that_varies_by_its_last_digit_is_constant():
     Z, _ = shown(60, 3)
     last = 1e6 * (1 + resolved_directions.EPS * (np.arange(60) % 2))
@@ -122,7 +134,7 @@ def test_a_column_that_varies_by_its_last_digit_is_constant():
 
 
 def test_a_gaussian_kernel_forgets_where_the_data_are():
-    """Distances of rows 1e6 from the origin, by scalar products, are off by 1e-4; and the linear kernel predicts there."""
+    """Distances of rows 1e6 from the origin, by scalar products, are off by 1e-4."""
     Z, y = shown(60, 3)
     new = RNG(9).standard_normal((7, 3))
     near, far = (mc.CollapseAwareRidge(kernel="rbf", ridges=[1e-4]).fit(Z + shift, y) for shift in (0.0, 1e6))

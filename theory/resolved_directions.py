@@ -25,11 +25,11 @@ are more *distinct* rows than that: replicates, bootstrap samples and rows given
 must also end with a drop: eigenvalues that fade into rounding, as those of a Gaussian kernel, have no end.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-EPS = np.finfo(float).eps
+EPS = float(np.finfo(float).eps)
 UNITS = 1e3  # ratio of column lengths from which an ordinary decomposition loses digits of the small ones
 DROP = 200.0  # from the last eigenvalue that counts to the first that does not, if a kernel has finitely many
 
@@ -100,8 +100,9 @@ def _singular(Z, lengths):
     """Singular value decomposition of Z, relatively accurate in columns of very different lengths."""
     if not lengths.size or lengths.max() < UNITS * lengths.min():
         return np.linalg.svd(Z, full_matrices=False)
-    from scipy.linalg.lapack import dgejsv
+    from scipy.linalg import get_lapack_funcs
 
+    dgejsv: Any = get_lapack_funcs("gejsv", (Z,))
     wide = Z.shape[0] < Z.shape[1]
     values, U, V, work, _, info = dgejsv(Z.T if wide else Z, joba=2, jobu=0, jobv=0, jobr=0, jobt=1)
     if info:

@@ -285,7 +285,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
 
     @staticmethod
     @abstractmethod
-    def _simplest(strengths) -> int:
+    def _simplest(strengths, /) -> Any:
         """Place of the strength that fits least."""
 
     def _correcting(self, rows, unlabelled):
@@ -294,7 +294,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
             more = self._directions(np.vstack([rows.X, unlabelled]), rows.eps)
             inputs = RidgePath.of(more, np.zeros((len(more.vectors), 1)))
         found = correction_of(rows, inputs, more)
-        if found.criterion == "noise and bias" and np.isinf(inputs.dim):
+        if found.criterion == "noise and bias" and inputs.dim == np.inf:
             found = found._replace(worth=_WORTH * (1 if found.correction.noise is None else 2))
         return found
 
