@@ -125,8 +125,8 @@ def test_a_certain_contrast_overrules_the_label_noise():
 
 
 def test_two_routes_to_what_origins_disagree_by():
-    """The closed form of least squares, and the plug-in whose generators shrink next to nothing; three origins of unequal
-    shares, and the sum over pairs that it must be."""
+    """The closed form of least squares, and the plug-in whose generators shrink next to nothing; three origins of
+    unequal shares, and the sum over pairs that it must be."""
     X = RNG(6).standard_normal((400, 20))
     y = X.sum(axis=1) + RNG(7).standard_normal(400)
     path = RidgePath.of(of_features(X), (y - y.mean())[:, None])

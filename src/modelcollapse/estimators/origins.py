@@ -11,6 +11,7 @@ a mask of the real rows and a mask of the synthetic ones look alike.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def read_origins(origin, rows, described):
             raise TypeError("generations is a dict whose values are not all Provenance(...)")
         known = {_named(mark): value for mark, value in described.items()}
     else:
-        known = {_named(mark): Provenance() for mark in REAL} | {_named(mark): described for mark in SYNTHETIC}
+        known: Any = {_named(mark): Provenance() for mark in REAL} | {_named(mark): described for mark in SYNTHETIC}
         if origin is None:
             return [(1.0, described)], np.full(rows, described.generations == 0)
     marks = [_named(mark) for mark in _listed(origin)]
@@ -54,7 +55,7 @@ def _listed(origin):
     return np.asarray(origin, dtype=object).ravel().tolist()
 
 
-def _named(mark):
+def _named(mark) -> tuple[bool, Any]:
     """A key that tells True from 1."""
     truth = isinstance(mark, bool | np.bool_)
     return truth, bool(mark) if truth else mark
