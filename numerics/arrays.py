@@ -39,7 +39,7 @@ OPERATIONS = (  # noqa: SIM905
 ).split()
 
 
-class quiet(np.errstate):  # noqa: N801 (as np.errstate)
+class quiet(np.errstate):
     """A decorator of kernels: NumPy does not warn of infinities, which the kernels select away or mean."""
 
     def __init__(self):

@@ -113,7 +113,7 @@ class Dual:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def _compared(name):  # noqa: N805
+    def _compared(name):
         return lambda self, other: getattr(operator, name)(self.value, value_of(other))
 
     __lt__, __le__, __gt__, __ge__, __eq__, __ne__ = map(_compared, ("lt", "le", "gt", "ge", "eq", "ne"))
@@ -133,7 +133,7 @@ class Dual:
         return Dual(self.value.astype(dtype), self.tangents.astype(dtype))
 
     @property
-    def T(self):  # noqa: N802
+    def T(self):
         return Dual(self.value.T, self.tangents.transpose(0, *range(self.ndim, 0, -1)))
 
 

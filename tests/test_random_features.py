@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from modelcollapse.numerics.random_features import _root, effective_ridge, feature_step, unused
 from scipy import stats
 
 from modelcollapse.numerics import pooling, sources, steps
-from modelcollapse.numerics.random_features import _root, effective_ridge, feature_step, unused
 from modelcollapse.numerics.steps import Atoms, Moments
 from modelcollapse.theory import catalogue
 from modelcollapse.validation import feature_fits

@@ -21,7 +21,7 @@ from modelcollapse.numerics.equivalents.features import effective_ridge, unused
 from modelcollapse.numerics.equivalents.shares import atom_sums, divide, times
 from modelcollapse.numerics.equivalents.sources import projections
 from modelcollapse.numerics.steps.fit import inflation
-from modelcollapse.numerics.steps.moments import Atoms, Moments, energy
+from modelcollapse.numerics.steps.moments import Moments, energy
 
 __all__ = ["feature_step"]
 
