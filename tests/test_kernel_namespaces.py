@@ -160,6 +160,24 @@ def test_numpy_duals_and_jax_agree(name):
             assert worst(tangent_of(dual, k), slope) < 10 * tolerance
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_square_is_not_negative(seed):
+    """A mixture minus itself, written another way: rounding left variances of −2e-12 here."""
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_normal((2, 4, 1, 30)) * np.array([1.0, 1e-3])[:, None, None, None]  # four models of rank two
+    covariance = np.einsum("fgpa,fhpa->ghpa", factors, factors)
+    models = tuple(Moments(np.ones((1, 30)), np.zeros((1, 30)), covariance[g, g]) for g in range(4))
+    joint = {(g, h): covariance[g, h] for g in range(4) for h in range(g)}
+    weights = 10.0 ** rng.uniform(-4, 3, (4, 1)) * rng.choice([-1, 1], (4, 1))
+    direction = np.linalg.svd(factors[:, :, 0, 0])[2][-1][:, None]  # no combination of the models at the first atom
+    mixed, _ = mixture(weights[0] * direction, models, joint)
+    assert np.all(mixed.variance >= 0)
+    assert mixed.variance[0, 0] <= 1e-14 * np.abs(weights[0, 0]) ** 2 * covariance.max()
+    plain = (weights**2 * covariance[range(4), range(4), 0]).sum(0)
+    plain = plain + 2 * sum(weights[g] * weights[h] * value[0] for (g, h), value in joint.items())
+    assert np.allclose(mixture(weights, models, joint)[0].variance[0], plain, rtol=1e-7, atol=1e-11 * plain.max())
+
+
 def test_all_namespaces_have_the_same_operations():
     with jax.enable_x64(True):
         kinds = [namespace(x) for x in (np.ones(1), Dual(np.ones(1), np.ones((1, 1))), jax.numpy.ones(1))]
