@@ -160,6 +160,27 @@ def test_numpy_duals_and_jax_agree(name):
             assert worst(tangent_of(dual, k), slope) < 10 * tolerance
 
 
+@pytest.mark.parametrize("unit", [1e-140, 1e-22, 1e22, 1e140])
+@pytest.mark.parametrize("kind", ["gradient-flow", "gradient-descent", "iterated-ridge"])
+def test_filters_do_not_feel_the_unit_of_the_data(kind, unit):
+    """Products of four resolvents, of the unit to the power −4, once left the range of numbers."""
+    start = MODELS[0]._replace(variance=MODELS[0].variance * 0)
+
+    def shares_and_variance(unit):
+        atoms = Atoms(SPECTRUM * unit, THETA, COUNT, SPECTRUM * unit)
+        first = np.geomspace(1e-11, 1e3, POINTS) if kind != "gradient-descent" else np.full(POINTS, 0.1)
+        first = first / unit if kind.startswith("gradient") else first * unit
+        numbers = (first,) if kind == "gradient-flow" else (first, 3.0 ** np.arange(POINTS))
+        moments, learned, converged = filtered_step(
+            kind, atoms, atoms.eigenvalues, SAMPLES, NOISE**2 * unit, numbers, start
+        )
+        assert converged.all()
+        return learned, moments.variance / unit
+
+    for found, wanted in zip(shares_and_variance(unit), shares_and_variance(1.0), strict=True):
+        assert worst(found, wanted) < 1e-11
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_square_is_not_negative(seed):
     """A mixture minus itself, written another way: rounding left variances of −2e-12 here."""

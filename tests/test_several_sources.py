@@ -7,7 +7,7 @@ import pytest
 
 from modelcollapse.numerics.duals import Dual
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
-from modelcollapse.numerics.equivalents.sources import one_source, rows_left, shared_sources
+from modelcollapse.numerics.equivalents.sources import _balance, one_source, rows_left, shared_sources
 from modelcollapse.numerics.steps.fit import fit
 from modelcollapse.numerics.steps.moments import Atoms, Moments, readout
 
@@ -75,6 +75,20 @@ def test_shared_inputs_keep_their_digits(name):
             assert close(here.scale[i], h), GRID[i]
             assert all(close(x, y) for x, y in zip(here.shares[:, i], q, strict=True)), GRID[i]
             assert close(left[i], spare) or (spare == 0 and left[i] == 0), GRID[i]
+
+
+def test_the_equation_is_as_steep_as_its_certificate_says():
+    """|F''| ≤ F', which bounds the distance of the root, and no less."""
+    rng = np.random.default_rng(0)
+    e, rows = 10.0 ** rng.uniform(-8, 8, 4000), rng.uniform(0, 1, (3, 4000)) ** 8
+    here = _balance(e, rows, rows / rows.sum(0), 10.0 ** rng.uniform(-8, 8, (3, 4000)), 10.0 ** rng.uniform(-9, 3, 4000))
+    s = 10.0 ** rng.uniform(-6, 1, (4000, 5))
+    p = s / (s + here.kappa[:, None])
+    spread, bend = (p * (1 - p)).sum(1), (p * (1 - p) * (1 - 2 * (1 - p))).sum(1)
+    slope = here.speed * spread + here.slope
+    curvature = here.bend * spread + here.speed**2 * bend + here.curvature
+    assert np.all(slope > 0)
+    assert 0.99 < np.max(np.abs(curvature) / slope) <= 1 + 1e-12
 
 
 def test_equal_weights_are_exactly_one_source():
