@@ -278,3 +278,16 @@ def test_a_source_that_interpolates_directions_of_its_own_is_refused_without_rid
     for ridge, fine in ((0.0, False), (1e-10, True)):
         here = several_sources(inputs, np.ones((1, 60)), rows, one, np.array([ridge]))
         assert bool(here.converged[0]) == fine
+
+
+@pytest.mark.parametrize(("weight", "fine"), [(1e-10, True), (1e-14, True), (1e-18, False), (1e-28, False)])
+def test_what_rounding_moves_is_flagged(weight, fine):
+    """The first source interpolates all but alone and the other weighs next to nothing: digits are lost in the gradient
+    of Φ, up to three for ever smaller weights. Right to 1e-8, or not converged."""
+    inputs = NUMBERS[:8] ** -1.0 * np.stack([np.ones(8), 10.0 ** np.random.default_rng(5).uniform(-1, 1, 8)])
+    rows, weights = np.array([8 + NEAR, 8.0]), np.array([1, weight])
+    here = several_sources(inputs[:, None], np.ones((1, 8)), rows[:, None], weights[:, None], np.zeros(1))
+    assert bool(here.converged[0]) == fine
+    with mpmath.workdps(80):
+        q, _ = newton(inputs, rows, weights, mpmath.mpf(0))
+    assert close(here.shares[1, 0], q[1], 1e-8) or not fine
