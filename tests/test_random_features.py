@@ -17,8 +17,8 @@ from scipy import stats
 
 from modelcollapse.numerics import pooling, sources, steps
 from modelcollapse.numerics.equivalents.features import effective_ridge, root, unused
-from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps import Atoms, Moments
+from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.theory import catalogue
 from modelcollapse.validation import feature_fits
 from modelcollapse.validation.designs import trapezoid

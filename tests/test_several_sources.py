@@ -81,7 +81,8 @@ def test_the_equation_is_as_steep_as_its_certificate_says():
     """|F''| ≤ F', which bounds the distance of the root, and no less."""
     rng = np.random.default_rng(0)
     e, rows = 10.0 ** rng.uniform(-8, 8, 4000), rng.uniform(0, 1, (3, 4000)) ** 8
-    here = _balance(e, rows, rows / rows.sum(0), 10.0 ** rng.uniform(-8, 8, (3, 4000)), 10.0 ** rng.uniform(-9, 3, 4000))
+    weights, ridge = 10.0 ** rng.uniform(-8, 8, (3, 4000)), 10.0 ** rng.uniform(-9, 3, 4000)
+    here = _balance(e, rows, rows / rows.sum(0), weights, ridge)
     s = 10.0 ** rng.uniform(-6, 1, (4000, 5))
     p = s / (s + here.kappa[:, None])
     spread, bend = (p * (1 - p)).sum(1), (p * (1 - p) * (1 - 2 * (1 - p))).sum(1)

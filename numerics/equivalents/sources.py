@@ -18,9 +18,9 @@ S = {y_g > 1/2}, L = {s_j > κ}, without cancellation whichever sources are inte
 
     N = ρ Σ μ s κ/(s+κ)² + (1 − ρ) df_1,    ρ = Σ q_g y_g = d log κ/dv,    1 − ρ = h Σ q_g²/(p_g ω_g),      (4)
 
-and |F''| ≤ F' (the y_g are between 0 and 1, so ρ − ρ² ≥ Var_q y), so the root of `ridge_equation` serves. Equal weights are one source of weight ω: there κ is its
-effective ridge at λ/ω and h = λ/κ. So are all weights for λ = 0 and T ≤ d, where e = ∞, h = 0 and q_g = p_g: the weights
-drop out. λ = 0 and T > d has κ = 0 and h > 0.
+and |F''| ≤ F' (the y_g are between 0 and 1, so ρ − ρ² ≥ Var_q y), so the root of `ridge_equation` serves. Equal
+weights are one source of weight ω: there κ is its effective ridge at λ/ω and h = λ/κ. So are all weights for λ = 0 and
+T ≤ d, where e = ∞, h = 0 and q_g = p_g: the weights drop out. λ = 0 and T > d has κ = 0 and h > 0.
 
 **Gains.** With one covariance tr Σ_g Q Σ_h Q is df_2 for all pairs, H of `steps.fit` is diagonal plus rank one, and all
 that is asked of its inverse is (Sherman and Morrison)
