@@ -67,7 +67,7 @@ def covariances(models: tuple[Moments, ...], joint: dict) -> Float[Array, "G G P
     xp = namespace([model.variance for model in models], joint)
     zeros = xp.zeros_like(models[0].variance)
 
-    def of(g, h) -> Any:
+    def of(g: int, h: int) -> Any:
         return models[g].variance if g == h else joint.get((max(g, h), min(g, h)), zeros)
 
     return xp.stack([xp.stack([of(g, h) for h in range(len(models))]) for g in range(len(models))])
