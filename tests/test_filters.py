@@ -9,8 +9,8 @@ import sympy
 import modelcollapse as mc
 from modelcollapse.numerics import steps
 from modelcollapse.numerics.equivalents.contour import Contour, complex_ridge, contour, hankel, quadrature_error
-from modelcollapse.numerics.equivalents.ridge_equation import solve
 from modelcollapse.numerics.steps.filtered import equivalent, filtered, filtered_step
+from modelcollapse.numerics.steps.fit import fit_one
 from modelcollapse.theory.pipelines.filters import (
     GradientDescent,
     GradientFlow,
@@ -56,8 +56,7 @@ def truth_moments(atoms, points):
 
 @jax.jit
 def ridge_step(atoms, samples, noise, ridge, start):
-    kappa, _ = solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
-    return steps._one_fit(atoms, samples, noise, ridge, jnp.asarray(False), start, kappa)[0]
+    return fit_one(atoms, samples, noise, ridge, False, start)[0]
 
 
 def flow(atoms, samples, noise, times, start):
