@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from modelcollapse.numerics.random_features import effective_ridge, feature_step, unused
 from scipy import stats
 
 from modelcollapse.numerics import steps
