@@ -32,14 +32,15 @@ __all__ = ["OPERATIONS", "Array", "compiled", "differentiable", "namespace", "on
 
 Array = Any  # NumPy, Dual or JAX
 
-OPERATIONS = (  # noqa: SIM905
-    "abs all any arctan2 argsort asarray broadcast_arrays broadcast_to clip concatenate conj einsum exp expm1 full_like hypot"
-    " imag isfinite isinf isnan log log1p max maximum min minimum mod ones_like real result_type round sign sqrt stack"
-    " sum take_along_axis where zeros_like"
-).split()
+OPERATIONS = (
+    *("abs", "arctan2", "clip", "conj", "exp", "expm1", "hypot", "imag", "log", "log1p", "maximum", "minimum", "mod"),
+    *("real", "round", "sign", "sqrt", "where", "isfinite", "isinf", "isnan", "all", "any", "max", "min", "sum"),
+    *("argsort", "asarray", "broadcast_arrays", "broadcast_to", "concatenate", "einsum", "full_like", "ones_like"),
+    *("result_type", "stack", "take_along_axis", "zeros_like"),
+)
 
 
-class quiet(np.errstate):  # noqa: N801 (as np.errstate)
+class quiet(np.errstate):
     """A decorator of kernels: NumPy does not warn of infinities, which the kernels select away or mean."""
 
     def __init__(self):

@@ -10,13 +10,14 @@ Every operation moves them by the chain rule: f(x, y) has the tangents ∂_x f �
 """
 
 import operator
+from typing import Any
 
 import numpy as np
 
 __all__ = ["Dual", "tangent_of", "value_of"]
 
 
-def value_of(x):
+def value_of(x) -> Any:
     """The value of a Dual, anything else unchanged; tuples by element."""
     if isinstance(x, tuple):
         return type(x)(*map(value_of, x)) if hasattr(x, "_fields") else tuple(map(value_of, x))
@@ -30,7 +31,7 @@ def tangent_of(x, k):
 
 def _moved(value, *parts):
     """The Dual of a value whose operands x contribute slope · ẋ; parts are pairs (x, slope)."""
-    total = 0
+    total: Any = 0
     for x, slope in parts:
         if isinstance(x, Dual):
             total = total + _aligned(x.tangents, np.ndim(value)) * slope
@@ -41,6 +42,11 @@ def _aligned(tangents, dimensions):
     """Tangents (K, *S) with axes of length 1 after the first, for values of so many dimensions."""
     missing = dimensions + 1 - tangents.ndim
     return tangents.reshape(tangents.shape[0], *(1,) * missing, *tangents.shape[1:]) if missing > 0 else tangents
+
+
+def _compared(operation) -> Any:
+    """A comparison, of values alone."""
+    return lambda self, other: operation(self.value, value_of(other))
 
 
 class Dual:
@@ -93,7 +99,7 @@ class Dual:
 
     def __pow__(self, other):
         x, y = self.value, value_of(other)
-        parts = [(self, y * x ** (y - 1))]
+        parts: list = [(self, y * x ** (y - 1))]
         if isinstance(other, Dual):
             parts.append((other, x**y * np.log(x)))
         return _moved(x**y, *parts)
@@ -113,11 +119,9 @@ class Dual:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def _compared(name):  # noqa: N805
-        return lambda self, other: getattr(operator, name)(self.value, value_of(other))
-
-    __lt__, __le__, __gt__, __ge__, __eq__, __ne__ = map(_compared, ("lt", "le", "gt", "ge", "eq", "ne"))
-    __hash__ = None
+    __lt__, __le__, __gt__ = _compared(operator.lt), _compared(operator.le), _compared(operator.gt)
+    __ge__, __eq__, __ne__ = _compared(operator.ge), _compared(operator.eq), _compared(operator.ne)
+    __hash__: Any = None
 
     def sum(self, axis=None):
         axes = range(self.ndim) if axis is None else [axis % self.ndim]
@@ -133,7 +137,7 @@ class Dual:
         return Dual(self.value.astype(dtype), self.tangents.astype(dtype))
 
     @property
-    def T(self):  # noqa: N802
+    def T(self):
         return Dual(self.value.T, self.tangents.transpose(0, *range(self.ndim, 0, -1)))
 
 
@@ -187,8 +191,8 @@ take_along_axis = _linear(np.take_along_axis)
 stack, concatenate = _jointly(np.stack), _jointly(np.concatenate)
 all, any, arctan2, isfinite, isinf, isnan, round, sign, argsort, full_like, ones_like, zeros_like = map(
     _flag,
-    (np.all, np.any, np.arctan2, np.isfinite, np.isinf, np.isnan, np.round, np.sign, np.argsort, np.full_like, np.ones_like,
-     np.zeros_like),
+    (np.all, np.any, np.arctan2, np.isfinite, np.isinf, np.isnan, np.round, np.sign, np.argsort, np.full_like,
+     np.ones_like, np.zeros_like),
 )
 
 

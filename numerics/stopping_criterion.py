@@ -18,7 +18,7 @@ For one ridge, h = κ̂/(k + λ), this is GCV. For the flow it is not mean((y �
 factors: that ratio is a property of one ridge, not of a combination.
 
 **Correction.** The error of the labels' authors enters by the same combination of `Correction.slope` of
-`modelcollapse.theory.corrected_risk` at κ̂(λ_a) and $df_1(\lambda_a) = \sum_i k_i / (k_i + \lambda_a)$; for
+`modelcollapse.numerics.provenance.corrected_risk` at κ̂(λ_a) and $df_1(\lambda_a) = \sum_i k_i / (k_i + \lambda_a)$; for
 least-squares generators that is exactly $2 \sum_g p_g^2 v_g\; tr\, S g(S)$. Derived here.
 """
 
@@ -59,7 +59,7 @@ def stopping_curve(path, times, slope=None):
 
     Leave-one-out is averaged over the outputs, as GCV in `RidgePath`. Training for ever is the ridge λ = 0:
 
-    >>> from modelcollapse.theory.corrected_risk import RidgePath
+    >>> from modelcollapse.numerics.provenance.ridge_path import RidgePath
     >>> path = RidgePath(np.array([2.0, 1.0]), np.ones((2, 1)), 1.0, rows=3, null=1)
     >>> curve, (_, gcv, df) = stopping_curve(path, [0.0, 1e3]), path(np.array([0.0]))
     >>> bool(np.isclose(curve.leave_one_out[1], gcv[0]) and np.isclose(curve.degrees_of_freedom[1], df[0]))

@@ -121,6 +121,7 @@ def marked_csv(path, real=30, column="by"):
     return X[order], y[order], np.where(order < real, "real", "model")
 
 
+@pytest.mark.filterwarnings("ignore:the .* real rows by themselves")
 def test_a_column_marks_the_real_rows(run, tmp_path):
     """The rows, not their order, decide: the estimator told the same origins chooses the same ridge."""
     X, y, origin = marked_csv(tmp_path / "labels.csv")

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
-from modelcollapse.estimator import CollapseAwareRidge
-from modelcollapse.theory import corrected_risk
-from modelcollapse.theory.corrected_risk import EXPONENTS, SIGNAL, RidgePath, posterior_risk
-from modelcollapse.theory.leverage import relative_leverage
-from modelcollapse.theory.source_conditions import label_noise_variance, population_spectrum
+from modelcollapse.numerics.provenance import corrected_risk
+from modelcollapse.numerics.provenance.corrected_risk import (
+    EXPONENTS,
+    SIGNAL,
+    Provenance,
+    least_squares_correction,
+    posterior_risk,
+)
+from modelcollapse.numerics.provenance.leverage import relative_leverage
+from modelcollapse.numerics.provenance.ridge_path import RidgePath
+from modelcollapse.numerics.provenance.source_conditions import (
+    label_noise_variance,
+    plug_in_correction,
+    population_spectrum,
+)
+from modelcollapse.theory.populations.resolved_directions import of_features
 
 RNG = np.random.default_rng
 
@@ -99,7 +110,7 @@ def test_label_noise_is_not_the_error_of_the_fit(rows, times):
     for _ in range(30):
         X = rng.standard_normal((rows, 80)) * np.sqrt(s)
         y = X @ np.sqrt(np.arange(1.0, 81) ** -1.75 / s) + 0.1 * rng.standard_normal(rows)
-        path = CollapseAwareRidge(fit_intercept=False)._decompose(X, y[:, None])[1]
+        path = RidgePath.of(of_features(X, centre=False), y[:, None])
         _, kappa, gcv, df = path.curve()
         found.append(label_noise_variance(path, *population_spectrum(kappa, df, 80)))
         least.append(gcv.min())
@@ -111,3 +122,22 @@ def test_a_certain_contrast_overrules_the_label_noise():
     rows = corrected_risk.CleanRows(0.0, 1.0, label_noise_variance=1.0, kappa=(0.1, 0.2))
     assert rows.spread(5.0, 4.0) == 0.5
     assert rows.spread(20.0, 1.0) == 18.0
+
+
+def test_two_routes_to_what_origins_disagree_by():
+    """The closed form of least squares, and the plug-in whose generators shrink next to nothing; three origins of
+    unequal shares, and the sum over pairs that it must be."""
+    X = RNG(6).standard_normal((400, 20))
+    y = X.sum(axis=1) + RNG(7).standard_normal(400)
+    path = RidgePath.of(of_features(X), (y - y.mean())[:, None])
+    _, kappa, _, df = path.curve()
+    shares = (0.2, 0.5, 0.3)
+    known, shrunk = (
+        [(p, Provenance(n, 60, 0.5, ridge)) for p, n in zip(shares, (0, 1, 4), strict=True)] for ridge in (0.0, 1e-9)
+    )
+    exact = least_squares_correction(known, 20).disagreement
+    v = 0.25 * 20 / (60 - 20 - 1) * np.array([0, 1, 4])
+    pairs = sum(p * q * (v[i] + v[j]) / 2 for i, p in enumerate(shares) for j, q in enumerate(shares) if i != j)
+    assert exact == pytest.approx(pairs)
+    plug_in = plug_in_correction(path, *population_spectrum(kappa, df, 20), 20, shrunk).disagreement
+    assert plug_in == pytest.approx(exact, rel=0.1)

@@ -8,9 +8,9 @@ import sympy
 
 import modelcollapse as mc
 from modelcollapse.numerics import steps
-from modelcollapse.numerics.contour import Contour, complex_ridge, contour, hankel, quadrature_error
-from modelcollapse.numerics.filtered_step import equivalent, filtered, filtered_step
-from modelcollapse.numerics.ridge_equation import solve
+from modelcollapse.numerics.equivalents.contour import Contour, complex_ridge, contour, hankel, quadrature_error
+from modelcollapse.numerics.steps.filtered import equivalent, filtered, filtered_step
+from modelcollapse.numerics.steps.fit import fit_one
 from modelcollapse.theory.pipelines.filters import (
     GradientDescent,
     GradientFlow,
@@ -56,8 +56,7 @@ def truth_moments(atoms, points):
 
 @jax.jit
 def ridge_step(atoms, samples, noise, ridge, start):
-    kappa, _ = solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
-    return steps._one_fit(atoms, samples, noise, ridge, jnp.asarray(False), start, kappa)[0]
+    return fit_one(atoms, samples, noise, ridge, False, start)[0]
 
 
 def flow(atoms, samples, noise, times, start):
@@ -142,7 +141,7 @@ def test_a_poor_contour_is_seen(float64):
 
 def test_too_few_nodes_are_flagged(float64, monkeypatch):
     shape = hankel(20)
-    monkeypatch.setattr("modelcollapse.numerics.contour.hankel", lambda nodes: tuple(x[:12] for x in shape))
+    monkeypatch.setattr("modelcollapse.numerics.equivalents.contour.hankel", lambda nodes: tuple(x[:12] for x in shape))
     atoms = atoms_of(SPECTRA["isotropic"])
     start = truth_moments(atoms, 1)
     *_, fine = filtered_step("gradient-flow", atoms, atoms.eigenvalues, *lanes(60, 0.1**2), (jnp.ones(1),), start)

@@ -160,6 +160,45 @@ def test_numpy_duals_and_jax_agree(name):
             assert worst(tangent_of(dual, k), slope) < 10 * tolerance
 
 
+@pytest.mark.parametrize("unit", [1e-140, 1e-22, 1e22, 1e140])
+@pytest.mark.parametrize("kind", ["gradient-flow", "gradient-descent", "iterated-ridge"])
+def test_filters_do_not_feel_the_unit_of_the_data(kind, unit):
+    """Products of four resolvents, of the unit to the power −4, once left the range of numbers."""
+    start = MODELS[0]._replace(variance=MODELS[0].variance * 0)
+
+    def shares_and_variance(unit):
+        atoms = Atoms(SPECTRUM * unit, THETA, COUNT, SPECTRUM * unit)
+        first = np.geomspace(1e-11, 1e3, POINTS) if kind != "gradient-descent" else np.full(POINTS, 0.1)
+        first = first / unit if kind.startswith("gradient") else first * unit
+        numbers = (first,) if kind == "gradient-flow" else (first, 3.0 ** np.arange(POINTS))
+        moments, learned, converged = filtered_step(
+            kind, atoms, atoms.eigenvalues, SAMPLES, NOISE**2 * unit, numbers, start
+        )
+        assert converged.all()
+        return learned, moments.variance / unit
+
+    for found, wanted in zip(shares_and_variance(unit), shares_and_variance(1.0), strict=True):
+        assert worst(found, wanted) < 1e-11
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_square_is_not_negative(seed):
+    """A mixture minus itself, written another way: rounding left variances of −2e-12 here."""
+    rng = np.random.default_rng(seed)
+    factors = rng.standard_normal((2, 4, 1, 30)) * np.array([1.0, 1e-3])[:, None, None, None]  # four models of rank two
+    covariance = np.einsum("fgpa,fhpa->ghpa", factors, factors)
+    models = tuple(Moments(np.ones((1, 30)), np.zeros((1, 30)), covariance[g, g]) for g in range(4))
+    joint = {(g, h): covariance[g, h] for g in range(4) for h in range(g)}
+    weights = 10.0 ** rng.uniform(-4, 3, (4, 1)) * rng.choice([-1, 1], (4, 1))
+    direction = np.linalg.svd(factors[:, :, 0, 0])[2][-1][:, None]  # no combination of the models at the first atom
+    mixed, _ = mixture(weights[0] * direction, models, joint)
+    assert np.all(mixed.variance >= 0)
+    assert mixed.variance[0, 0] <= 1e-14 * np.abs(weights[0, 0]) ** 2 * covariance.max()
+    plain = (weights**2 * covariance[range(4), range(4), 0]).sum(0)
+    plain = plain + 2 * sum(weights[g] * weights[h] * value[0] for (g, h), value in joint.items())
+    assert np.allclose(mixture(weights, models, joint)[0].variance[0], plain, rtol=1e-7, atol=1e-11 * plain.max())
+
+
 def test_all_namespaces_have_the_same_operations():
     with jax.enable_x64(True):
         kinds = [namespace(x) for x in (np.ones(1), Dual(np.ones(1), np.ones((1, 1))), jax.numpy.ones(1))]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
 from modelcollapse.numerics.equivalents.ridge_equation import ITERATIONS, root, solve
+from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
 
 
 @pytest.fixture(autouse=True)

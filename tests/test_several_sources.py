@@ -7,7 +7,7 @@ import pytest
 
 from modelcollapse.numerics.duals import Dual
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
-from modelcollapse.numerics.equivalents.sources import one_source, rows_left, shared_sources
+from modelcollapse.numerics.equivalents.sources import _balance, one_source, rows_left, shared_sources
 from modelcollapse.numerics.steps.fit import fit
 from modelcollapse.numerics.steps.moments import Atoms, Moments, readout
 
@@ -75,6 +75,21 @@ def test_shared_inputs_keep_their_digits(name):
             assert close(here.scale[i], h), GRID[i]
             assert all(close(x, y) for x, y in zip(here.shares[:, i], q, strict=True)), GRID[i]
             assert close(left[i], spare) or (spare == 0 and left[i] == 0), GRID[i]
+
+
+def test_the_equation_is_as_steep_as_its_certificate_says():
+    """|F''| ≤ F', which bounds the distance of the root, and no less."""
+    rng = np.random.default_rng(0)
+    e, rows = 10.0 ** rng.uniform(-8, 8, 4000), rng.uniform(0, 1, (3, 4000)) ** 8
+    weights, ridge = 10.0 ** rng.uniform(-8, 8, (3, 4000)), 10.0 ** rng.uniform(-9, 3, 4000)
+    here = _balance(e, rows, rows / rows.sum(0), weights, ridge)
+    s = 10.0 ** rng.uniform(-6, 1, (4000, 5))
+    p = s / (s + here.kappa[:, None])
+    spread, bend = (p * (1 - p)).sum(1), (p * (1 - p) * (1 - 2 * (1 - p))).sum(1)
+    slope = here.speed * spread + here.slope
+    curvature = here.bend * spread + here.speed**2 * bend + here.curvature
+    assert np.all(slope > 0)
+    assert 0.99 < np.max(np.abs(curvature) / slope) <= 1 + 1e-12
 
 
 def test_equal_weights_are_exactly_one_source():
@@ -264,3 +279,16 @@ def test_a_source_that_interpolates_directions_of_its_own_is_refused_without_rid
     for ridge, fine in ((0.0, False), (1e-10, True)):
         here = several_sources(inputs, np.ones((1, 60)), rows, one, np.array([ridge]))
         assert bool(here.converged[0]) == fine
+
+
+@pytest.mark.parametrize(("weight", "fine"), [(1e-10, True), (1e-14, True), (1e-18, False), (1e-28, False)])
+def test_what_rounding_moves_is_flagged(weight, fine):
+    """The first source interpolates all but alone and the other weighs next to nothing: digits are lost in the gradient
+    of Φ, up to three for ever smaller weights. Right to 1e-8, or not converged."""
+    inputs = NUMBERS[:8] ** -1.0 * np.stack([np.ones(8), 10.0 ** np.random.default_rng(5).uniform(-1, 1, 8)])
+    rows, weights = np.array([8 + NEAR, 8.0]), np.array([1, weight])
+    here = several_sources(inputs[:, None], np.ones((1, 8)), rows[:, None], weights[:, None], np.zeros(1))
+    assert bool(here.converged[0]) == fine
+    with mpmath.workdps(80):
+        q, _ = newton(inputs, rows, weights, mpmath.mpf(0))
+    assert close(here.shares[1, 0], q[1], 1e-8) or not fine

@@ -37,6 +37,7 @@ def test_without_synthetic_labels_ours_is_gcv(records):
         assert clean[problem, "ours"] == clean[problem, "GCV"]
 
 
+@pytest.mark.filterwarnings("ignore:the .* real rows by themselves")
 def test_numbers_depend_on_the_seed_and_on_nothing_else():
     once, again, other = (study.trial(RIDGE, seed) for seed in (1, 1, 2))
     assert once == again

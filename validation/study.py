@@ -271,9 +271,9 @@ def _picks(regime, generations, X, y, clean, features, ridges, rng):
         "ridges": ridges,
     }
     told = _estimator(regime, generator_noise=regime.noise, **provenance).fit(X, y)
-    synthetic = np.arange(len(X) + CLEAN_ROWS) < len(X)
+    marks = np.repeat(["model", "real"], [len(X), CLEAN_ROWS])
     untold = _estimator(regime, **provenance)
-    untold = untold.fit(np.vstack([X, clean_X]), np.append(y, clean_y), origin=synthetic)
+    untold = untold.fit(np.vstack([X, clean_X]), np.append(y, clean_y), origin=marks)
     chosen: Any = RidgeCV(alphas=ridges * len(X)).fit(F, y).alpha_
     leave_one_out = chosen / len(X)
     picks = {

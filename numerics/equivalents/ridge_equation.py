@@ -9,16 +9,16 @@ and T − df_1 computed as in `shares`. With p = s/(s+κ), q = 1 − p the deriv
     h' = Σ μ p q + T λ/κ,    h'' = Σ μ p q (p − q) − T λ/κ,    so h' > 0 and |h''| ≤ h'.                    (2)
 
 h increases, so there is one positive root or none; none exactly for λ = 0 and T ≥ d, where κ = 0. Random features and
-sources of unequal weights have equations of the same make, h(u) = T − df_1(κ(u)) − x(u), with other `Balance`s and
-|h''| ≤ b h'.
+sources of unequal weights have equations of the same make, h(u) = T − df_1(κ(u)) − x(u), with other `Balance`s; (2)
+holds for them too.
 
-**Certificates.** |(log h')'| ≤ b turns every evaluation into two bounds. With the Newton step n = −h/h' the root is at
-a distance of at least log(1 + b|n|)/b and, for b|n| < 1, at most −log(1 − b|n|)/b, on the side that the        (3)
+**Certificates.** |(log h')'| ≤ 1 turns every evaluation into two bounds. With the Newton step n = −h/h' the root is at
+a distance of at least log(1 + |n|) and, for |n| < 1, at most −log(1 − |n|), on the side that the               (3)
 sign tells. The first bracket is that of two flat spectra, whose equation is quadratic: all d eigenvalues set
 to their mean raises κ (df_1 is concave in s), all set to the smallest lowers it.
 
-**Steps.** For b|n| < 1/2 Halley's, whose error is at most about (5/12)·step³ for b = 1: the iteration ends with the
-first step below ε^{1/3}/(2b). Farther out A = T − h is modelled by A^γ linear in u, γ = 1 − A A''/A'² (γ
+**Steps.** For |n| < 1/2 Halley's, whose error is at most about (5/12)·step³: the iteration ends with the
+first step below ε^{1/3}/2. Farther out A = T − h is modelled by A^γ linear in u, γ = 1 − A A''/A'² (γ
 = 0 for a power law, 1 for eigenvalues that fall exponentially), which gives
 
     u ← u + (A/A')·((T/A)^γ − 1)/γ .                                                                        (4)
@@ -40,7 +40,18 @@ from jaxtyping import Bool, Float, Int
 from modelcollapse.numerics.arrays import Array, differentiable, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import atom_sums, counted, divide, in_range, samples_left, shares
 
-__all__ = ["ITERATIONS", "Balance", "Extent", "Root", "bracketed_root", "extent", "flat", "ridge_balance", "root", "solve"]
+__all__ = [
+    "ITERATIONS",
+    "Balance",
+    "Extent",
+    "Root",
+    "bracketed_root",
+    "extent",
+    "flat",
+    "ridge_balance",
+    "root",
+    "solve",
+]
 
 ITERATIONS = 100
 
@@ -114,20 +125,16 @@ def _far_step(xp, samples, h, slope, curvature):
     return -(total / slope) * xp.where(straight, ratio, power)
 
 
-def bracketed_root(balance, eigenvalues, multiplicity, samples, low, high, known, steepness=1, iterations=ITERATIONS):
+def bracketed_root(balance, eigenvalues, multiplicity, samples, low, high, known, iterations=ITERATIONS):
     """The position e^u at which an equation of this module holds, converged and passes: three (P,).
 
-    balance : function of the position (P,), a Balance; h increases in u, with |h''| ≤ steepness · h', 1 or (P,) of 1 and 2
+    balance : function of the position (P,), a Balance; h increases in u, |h''| ≤ h'
     samples : (P,), T of (4), the value of T − h at the root
     low, high : (P,), positive positions that bracket the root
     known : (P,) bool, positions that are not asked for
     """
     xp = namespace(eigenvalues, multiplicity, samples, low, high)
     limits = np.finfo(low.dtype)
-
-    def grown(factor):
-        """e^{log(factor)/steepness}."""
-        return factor if isinstance(steepness, int) else xp.where(steepness == 1, factor, xp.sqrt(factor))
 
     def width(low, high):
         return xp.log(xp.maximum(high, low)) - xp.log(low)
@@ -148,9 +155,9 @@ def bracketed_root(balance, eigenvalues, multiplicity, samples, low, high, known
         slope = xp.maximum(speed * slope + rest_slope, limits.tiny)
 
         newton = -h / slope
-        size = xp.minimum(steepness * xp.abs(newton), 1 / limits.eps**2)
-        short = 1 - size * (1 + 64 * limits.eps)  # a size of 1 must not pass for less by rounding: the bound is infinite
-        at_least, at_most = grown(1 + size), xp.where(short > 0, grown(1 / xp.where(short > 0, short, 1)), np.inf)
+        size = xp.minimum(xp.abs(newton), 1 / limits.eps**2)
+        short = 1 - size * (1 + 64 * limits.eps)  # rounding must not pass a size of 1 for less
+        at_least, at_most = 1 + size, xp.where(short > 0, 1 / xp.where(short > 0, short, 1), np.inf)
         new_low = xp.maximum(low, xp.where(h > 0, position / at_most, position * at_least))  # (3)
         new_high = xp.minimum(high, xp.where(h > 0, position / at_least, position * at_most))
 
@@ -158,7 +165,7 @@ def bracketed_root(balance, eigenvalues, multiplicity, samples, low, high, known
         halley = newton / xp.where(near, 1 + newton * (curvature / slope) / 2, 1)
         step = xp.where(near, halley, _far_step(xp, samples, h, slope, curvature))
         proposal = position * xp.exp(step)
-        done = near & (steepness * xp.abs(halley) < limits.eps ** (1 / 3) / 2)
+        done = near & (xp.abs(halley) < limits.eps ** (1 / 3) / 2)
         trusted = (near | state.halved) & (new_low <= proposal) & (proposal <= new_high)
         new = xp.where(done | trusted, proposal, xp.sqrt(new_low) * xp.sqrt(new_high))
 

@@ -32,7 +32,7 @@ from modelcollapse.numerics.equivalents.sources import RidgeEquivalent, projecti
 __all__ = ["several_sources", "solve_soft"]
 
 ITERATIONS = 200
-PRECISION = 1e-9
+PRECISION = 1e-8
 
 
 @quiet()

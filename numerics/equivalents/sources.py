@@ -18,9 +18,9 @@ S = {y_g > 1/2}, L = {s_j > κ}, without cancellation whichever sources are inte
 
     N = ρ Σ μ s κ/(s+κ)² + (1 − ρ) df_1,    ρ = Σ q_g y_g = d log κ/dv,    1 − ρ = h Σ q_g²/(p_g ω_g),      (4)
 
-and |F''| ≤ 2F', so the root of `ridge_equation` serves. Equal weights are one source of weight ω: there κ is its
-effective ridge at λ/ω and h = λ/κ. So are all weights for λ = 0 and T ≤ d, where e = ∞, h = 0 and q_g = p_g: the weights
-drop out. λ = 0 and T > d has κ = 0 and h > 0.
+and |F''| ≤ F' (the y_g are between 0 and 1, so ρ − ρ² ≥ Var_q y), so the root of `ridge_equation` serves. Equal
+weights are one source of weight ω: there κ is its effective ridge at λ/ω and h = λ/κ. So are all weights for λ = 0 and
+T ≤ d, where e = ∞, h = 0 and q_g = p_g: the weights drop out. λ = 0 and T > d has κ = 0 and h > 0.
 
 **Gains.** With one covariance tr Σ_g Q Σ_h Q is df_2 for all pairs, H of `steps.fit` is diagonal plus rank one, and all
 that is asked of its inverse is (Sherman and Morrison)
@@ -32,7 +32,7 @@ C = Σ_g y_g dT_g + df_1 Σ_g q_g c_g d log ω_g, B = Σ_g q_g (d log p_g + c_g 
 D = Σ μ s κ/(s+κ)²:
 
     N dκ   = df_1 W (dλ − λB) + ρκ (E − C),        N h dv = h (E − C + DB) − (D/κ) dλ,                      (6)
-    dh     = hB − ρ h dv,                          dq_g   = q_g (d log p_g + c_g d log ω_g − B + (q_g/(p_g ω_g) − W) h dv).
+    dh     = hB − ρ h dv,       dq_g = q_g (d log p_g + c_g d log ω_g − B + (q_g/(p_g ω_g) − W) h dv).
 
 All of it is regular at κ = 0 and at h = 0. Derived here; sources of different inputs are in `shifted_sources`.
 """
@@ -93,7 +93,8 @@ def _sources_rule(arguments, results, tangents):
     C = (y * by_rows).sum(0) + df_1 * (q * by_weights).sum(0)
     slope = rho * spread + h * W * df_1  # (4)
 
-    d_kappa = divide(df_1, slope, 1.0) * W * (d_ridge - ridge * B) + divide(rho * (moved - kappa * C), slope, 0.0)  # (6)
+    d_kappa = divide(df_1, slope, 1.0) * W * (d_ridge - ridge * B)  # (6)
+    d_kappa = d_kappa + divide(rho * (moved - kappa * C), slope, 0.0)
     turn = divide(h * (gathered - C + spread * B) - steep * d_ridge, slope, 0.0)
     d_scale = h * B - rho * turn
     d_shares = q * (own - B + (gain / weight - W) * turn)
@@ -131,12 +132,11 @@ def _fixed_point(eigenvalues, multiplicity, rows, weights, ridge):
             several = _balance(position, rows, p, weight, finite)
             return Balance(*(xp.where(one, x, y) for x, y in zip(balance(position), several, strict=True)))
 
-        position, converged, _ = bracketed_root(
-            either, eigenvalues, multiplicity, samples, low, high, known, xp.where(one, 1, 2)
-        )
+        position, converged, _ = bracketed_root(either, eigenvalues, multiplicity, samples, low, high, known)
     e = xp.where(d == 0, 0, xp.where(one, 1, position))
     pull = p * weight / (1 + weight * e)
-    h = xp.where(one, xp.where(vanishes, top * (xp.maximum(samples - d, 0) / samples), finite / position), pull.sum(0))
+    single = xp.where(vanishes, top * (xp.maximum(samples - d, 0) / samples), finite / position)
+    h = xp.where(one, single, pull.sum(0))
     h = xp.where(d == 0, (p * weight).sum(0), h)
     kappa = xp.where(one & (d > 0), position, finite / h)
     kappa = xp.where(null, np.inf, xp.where(vanishes, 0, kappa))
@@ -144,8 +144,7 @@ def _fixed_point(eigenvalues, multiplicity, rows, weights, ridge):
 
 
 def _flat_trace(eigenvalue, dimension, samples, ridge, weight):
-    """e of one source of a weight with d equal eigenvalues; it bounds e, which grows with the eigenvalues and falls with
-    the weights."""
+    """e of one source with d equal eigenvalues: a bound, as e grows with eigenvalues and falls with weights."""
     xp = namespace(eigenvalue, dimension, samples, ridge, weight)
     kappa = flat(eigenvalue, dimension, samples, ridge / weight)
     h = xp.where(kappa > 0, ridge / xp.where(kappa > 0, kappa, 1), weight * ((samples - dimension) / samples))

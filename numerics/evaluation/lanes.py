@@ -19,7 +19,7 @@ __all__ = ["evaluate_on", "flat", "most_lanes", "padded_atoms", "rows", "spread"
 
 CHUNK_BYTES = 64 * 2**20  # of all arrays that are alive at once
 CACHE_BYTES = 2**20  # of one array, from which on wide chunks no longer pay
-SMALL_EFFORT = 100  # milliseconds: compiling one kernel takes ten times as long
+SMALL_EFFORT = 250  # milliseconds: compiling a kernel takes several times as long
 _FEWEST_ATOMS = {1: 1024, 64: 64, 4096: 16}
 
 

@@ -18,7 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.contour import FEW, Contour, contour, quadrature_error, residuals
+from modelcollapse.numerics.equivalents.shares import divide
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
@@ -30,6 +32,7 @@ from modelcollapse.theory.pipelines.steps import FitStep
 __all__ = ["training_curve"]
 
 NODES, RATIO, BATCH = 32, 4.0, 128
+MANY = 2**20  # durations times atoms, from which compiling pays
 FEWEST = 6  # durations per contour from which sharing pays
 
 
@@ -47,11 +50,12 @@ def training_curve(question):
         return None
     kind = last.filter.filter.kind
     results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
+    count = grid.atoms.eigenvalues.size
+    many = grid.points * count > MANY
     with jax.enable_x64(True):
-        count = grid.atoms.eigenvalues.size
-        wide = grid.padded(padded_atoms(count, 1))
-        few = narrow_atoms(count)
-        atoms, shifts, tested = jax.tree.map(lambda x: x[0, :few], wide)
+        wide = grid.padded(padded_atoms(count, 1) if many else count)
+        few = narrow_atoms(count) if many else count
+        atoms, shifts, tested = jax.tree.map(lambda x: (jnp.asarray if many else np.asarray)(x[0, :few]), wide)
         inputs = shifts.get((len(schedule.steps) - 1, 0), atoms.eigenvalues)
         population = OnSpectrum(*wide[:2], question.exact)
         for group, values in enumerate(groups):
@@ -66,11 +70,13 @@ def training_curve(question):
             moving = places[durations[places] * speed * inputs.max() >= np.finfo(float).eps / 16]
             for block, centre in _blocks(kind, durations[moving]):
                 here = moving[block]
-                padded = np.full(math.ceil(len(here) / BATCH) * BATCH, durations[here[0]])
-                padded[: len(here)] = durations[here]
+                padded = durations[here][None]
+                if many:
+                    padded = np.full(math.ceil(len(here) / BATCH) * BATCH, durations[here[0]])
+                    padded[: len(here)] = durations[here]
+                    padded = padded.reshape(-1, BATCH)
                 out = _block(
-                    kind, atoms, inputs, tested, source.samples, source.noise, labels, scale, centre,
-                    padded.reshape(-1, BATCH),
+                    *(atoms, inputs, tested, source.samples, source.noise, labels, scale, centre, padded), kind=kind
                 )
                 for result, value in zip(results, out, strict=True):
                     result[here] = np.asarray(value).reshape(-1)[: len(here)]
@@ -98,12 +104,14 @@ def _blocks(kind, durations):
         yield np.flatnonzero(index == block), base * RATIO ** (block + 0.5)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _block(kind, atoms, inputs, tested, rows, noise, labels, scale, centre, durations):
-    """(bias, variance, clean bias, clean variance, fine) at durations (N, BATCH) on the contour of `centre`.
+@functools.partial(compiled, static="kind")
+@quiet()
+def _block(atoms, inputs, tested, rows, noise, labels, scale, centre, durations, *, kind):
+    """(bias, variance, clean bias, clean variance, found) at durations (N, BATCH) on the contour of `centre`.
 
     atoms, inputs, tested, labels: one row each, (A,); rows, noise, scale, centre: ().
     """
+    xp = namespace(atoms, inputs, durations)
     s, signal, multiplicity, width = inputs, atoms.signal, atoms.multiplicity, atoms.scale
     if kind == "gradient-flow":
         centre, durations = centre * scale, durations * scale
@@ -111,24 +119,27 @@ def _block(kind, atoms, inputs, tested, rows, noise, labels, scale, centre, dura
     else:
         path = contour(kind, (scale, centre), NODES)
     here = equivalent(s, multiplicity, rows, path.nodes)
-    mirrors = (lambda x: x, jnp.conj)
+    mirrors = (lambda x: x, xp.conj)
     direct = [(here.resolvent * (multiplicity * s * tested)) @ m(here.resolvent).T for m in mirrors]
     gained = here.noise @ (tested * multiplicity).astype(here.noise.dtype)
 
     def forms(ratio, spread):
         """u_ab G_ab for labels of moments `ratio`, variance `spread` that counts multiplicity."""
         energy = s * (ratio**2 * signal + spread)
-        return [(here.resolvent * energy) @ m(here.resolvent).T / rows / left * total
-                for m, left, total in zip(mirrors, here.left, direct, strict=True)]
+        return [
+            (here.resolvent * energy) @ m(here.resolvent).T / rows / left * total
+            for m, left, total in zip(mirrors, here.left, direct, strict=True)
+        ]
 
-    endless = jnp.any(jnp.isinf(labels.variance) & (s > 0))  # a label model with T = d and noise
-    known = jnp.where(jnp.isinf(labels.variance), 0, labels.variance)
-    spread = jnp.where(width > 0, multiplicity / jnp.where(width > 0, width, 1), 0) * known
-    still = jnp.zeros_like(s)
-    models = [(labels.ratio, labels.deficit, spread), (still + 1, still, still)]
+    endless = xp.any(xp.isinf(labels.variance) & (s > 0))  # a label model with T = d and noise
+    known = xp.where(xp.isinf(labels.variance), 0, labels.variance)
+    spread = divide(multiplicity, width, 0) * known
+    zeros = xp.zeros_like(s)
+    models = [(labels.ratio, labels.deficit, spread), (zeros + 1, zeros, zeros)]
     pulls = [forms(ratio, spread) for ratio, _, spread in models]
 
-    def fine(duration, residual):
+    def certain(lane):
+        duration, residual = lane
         parameters = (duration,) if kind == "gradient-flow" else (scale, duration)
         count = duration if kind == "gradient-descent" else 1
         return quadrature_error(kind, parameters, Contour(path.nodes, path.weights, residual)) < tolerance_of(s, count)
@@ -141,10 +152,10 @@ def _block(kind, atoms, inputs, tested, rows, noise, labels, scale, centre, dura
         out = []
         for (ratio, deficit, spread), pull in zip(models, pulls, strict=True):
             pairs = zip(mirrors, pull, strict=True)
-            pulled = sum(jnp.sum((coefficient @ form) * mirror(coefficient), -1) for mirror, form in pairs)
+            pulled = sum(xp.sum((coefficient @ form) * mirror(coefficient), -1) for mirror, form in pairs)
             out.append((deficit + null * ratio) ** 2 @ (tested * signal))
-            out.append(jnp.maximum((1 - null) ** 2 @ (tested * spread) + 2 * pulled.real + fresh, 0))
-        out[1] = jnp.where(endless, jnp.inf, out[1])
-        return *out, jax.vmap(fine)(durations, residual) & here.converged
+            out.append(xp.maximum((1 - null) ** 2 @ (tested * spread) + 2 * pulled.real + fresh, 0))
+        out[1] = xp.where(endless, np.inf, out[1])
+        return *out, xp.over_lanes(certain, (durations, residual)) & here.converged
 
-    return jax.lax.map(at, durations)
+    return xp.over_lanes(at, durations)

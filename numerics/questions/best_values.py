@@ -182,19 +182,12 @@ def _tuned(slopes, box, lane):
         scaled = reference / (value[0] + reference) ** 2
         return value[0] / (value[0] + reference), scaled * slope[:, 0] * stretch[:, 0]
 
-    starts = _starts(sample, error)
-    best, least = starts[0], np.inf
-    for start in starts:
-        found = minimize(
-            objective,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(_EDGE, 1 - _EDGE)] * size,
-            options={"ftol": 0, "gtol": 1e-13, "maxiter": 200},
-        )
-        if found.fun < least:
-            best, least = found.x, found.fun
+    def descend(start, **options):
+        bounds = [(_EDGE, 1 - _EDGE)] * size
+        return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+
+    coarse = [descend(start, ftol=1e-4, maxiter=20) for start in _starts(sample, error)]
+    best = descend(min(coarse, key=lambda found: found.fun).x, ftol=1e-15, gtol=1e-13, maxiter=200).x
     x, _ = box(best[:, None])
     return np.select([best <= 2 * _EDGE, best >= 1 - 2 * _EDGE], [box.low, box.high], x[:, 0])
 

@@ -75,11 +75,11 @@ def largest_synthetic_share(generator, samples, loss, *, noise, synthetic_noise=
     def errors(share):
         return error(samples * (1 - share), samples * share)
 
-    real_only = errors(np.zeros(2))[0]
-    limit = (1 + loss) * real_only
-    first = _first(lambda share: ~(errors(share) <= limit * (1 + 1e-12)), np.linspace(0, 1, 65))
-    share = 1.0 if first is None else first[0]
-    return SafeShare(float(share), float(errors(np.full(2, share))[0]), float(real_only))
+    real_only = errors(np.zeros(1))[0]
+    limit = (1 + loss) * real_only * (1 + 1e-12)
+    found = _first(lambda share: errors(share) - limit, np.linspace(0, 1, 17 if ridge is None else 65))
+    share = 1.0 if found is None else found[0]
+    return SafeShare(float(share), float(errors(np.full(1, share))[0]), float(real_only))
 
 
 def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, ridge=None):
@@ -113,14 +113,14 @@ def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, 
     if real + synthetic == 0:
         raise ValueError("real = 0 and synthetic = 0; give rows to compare")
     error = _errors(generator, noise, synthetic_noise, ridge)
-    reached = error(np.full(2, real), np.full(2, synthetic))[0]
+    reached = error(np.full(1, real), np.full(1, synthetic))[0]
     target = reached * (1 + 1e-12)
-    rows = (real + synthetic) * np.geomspace(1e-6, 1e9, 241)
-    found = _first(lambda total: error(total, np.zeros_like(total)) <= target, rows)
+    rows = (real + synthetic) * np.geomspace(1e-6, 1e9, 31 if ridge is None else 241)
+    found = _first(lambda logarithm: target - error(np.exp(logarithm), 0 * logarithm), np.log(rows))
     if found is None:
         total = np.inf
     else:
-        total = 0.0 if found[1] <= rows[0] else found[1]
+        total = 0.0 if found[1] <= np.log(rows[0]) else np.exp(found[1])
     return RealRows(float(total - real), float(total), float(reached))
 
 
@@ -144,20 +144,41 @@ def _errors(generator, noise, synthetic_noise, ridge):
     return errors
 
 
-def _first(condition, grid):
-    """The place on an increasing grid where a condition first holds: the last point before it and the first of it."""
-    width = 1e-9
+def _first(excess, grid):
+    """Where a function on an increasing grid is first positive: the last point before and the first one there.
+
+    The function is asked for many points at once: a bracket from the grid is closed in around the root of a polynomial
+    through the nearest points, with points on both sides of that guess at many distances.
+    """
+    values = excess(grid)
+    if not np.any(values > 0):
+        return None
     while True:
-        true = condition(grid)
-        if not np.any(true):
-            return None
-        k = int(np.argmax(true))
+        k = int(np.argmax(values > 0))
         if k == 0:
             return grid[0], grid[0]
-        before, here = grid[k - 1], grid[k]
-        if here - before <= width * here:
-            return before, here
-        grid = np.linspace(before, here, 65)
+        low, high = grid[k - 1], grid[k]
+        if high - low <= 1e-9 * max(abs(high), 1e-3):
+            return low, high
+        near = slice(max(k - 2, 0), k + 2)
+        guess = _root_between(grid[near], values[near], low, high)
+        distances = (high - low) * np.array([0.3, 1e-2, 1e-4, 1e-6, 1e-8])
+        inside = np.sort([guess, *(guess - distances), *(guess + distances)])
+        inside = np.unique(inside[(inside > low) & (inside < high)])
+        grid = np.concatenate([[low], inside, [high]])
+        values = np.concatenate([values[k - 1 : k], excess(inside), values[k : k + 1]])
+
+
+def _root_between(x, y, low, high):
+    """The root between low and high of the polynomial through a few points; the middle where these are not finite."""
+    from scipy.interpolate import BarycentricInterpolator
+    from scipy.optimize import brentq
+
+    finite = np.isfinite(y)
+    polynomial = BarycentricInterpolator((x[finite] - low) / (high - low), y[finite])
+    if not (finite.all() and polynomial(0.0) < 0 < polynomial(1.0)):
+        return (low + high) / 2
+    return low + (high - low) * brentq(polynomial, 0, 1)
 
 
 def _number(name, value, domain):

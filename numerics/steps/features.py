@@ -21,7 +21,7 @@ from modelcollapse.numerics.equivalents.features import effective_ridge, unused
 from modelcollapse.numerics.equivalents.shares import atom_sums, divide, times
 from modelcollapse.numerics.equivalents.sources import projections
 from modelcollapse.numerics.steps.fit import inflation
-from modelcollapse.numerics.steps.moments import Atoms, Moments, energy
+from modelcollapse.numerics.steps.moments import Moments, energy
 
 __all__ = ["feature_step"]
 
@@ -34,7 +34,8 @@ def feature_step(atoms, inputs, samples, features, noise_variance, ridge, exact,
     ----------
     atoms : Atoms
     inputs : (P or 1, A), eigenvalues of the source's inputs
-    samples, features, noise_variance, ridge : (P,), rows T, features m in (0, ∞], variance of the label noise, λ over the weight
+    samples, features : (P,), rows T and features m in (0, ∞]
+    noise_variance, ridge : (P,), of the label noise; λ over the weight
     exact : bool ()
         Use the exact inverse-Wishart mean for least squares (ridge 0) on T > min(m, d) rows: T − min(m, d) − 1 in place
         of T − min(m, d). What depends on F stays the equivalent for m < d.
@@ -48,7 +49,7 @@ def feature_step(atoms, inputs, samples, features, noise_variance, ridge, exact,
     The variance is infinite where T(1 − γ) = 0 (no ridge, T = m < d or T = d ≤ m) and there is noise or missed signal.
 
     >>> import numpy as np
-    >>> from modelcollapse.numerics.steps.moments import readout
+    >>> from modelcollapse.numerics.steps.moments import Atoms, readout
     >>> s, one = np.array([[1.0]]), np.array([1.0])
     >>> atoms = Atoms(s, s, 100 * s, s)
     >>> truth = Moments(s, 0 * s, 0 * s)

@@ -108,7 +108,7 @@ def _gains(xp, atoms, inputs, mixed, learned, null, equivalent, rows, weights, r
 
 
 def inflation(left):
-    """What least squares on a finite number of rows add to the equivalent: (T − d)/(T − d − 1), infinite from T = d + 1."""
+    """What least squares on finitely many rows have more than the equivalent, (T − d)/(T − d − 1); ∞ for T ≤ d + 1."""
     xp = namespace(left)
     return xp.where(left > 1, left / xp.where(left > 1, left - 1, 1), np.inf)
 

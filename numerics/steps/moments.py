@@ -13,7 +13,7 @@ bounded where plain covariances grow like 1/s_j. The expectation of a squared li
 with signal energy θ and multiplicity μ. A sum of squares that rounding makes negative is zero.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -21,7 +21,17 @@ from jaxtyping import Float
 from modelcollapse.numerics.arrays import Array, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
 
-__all__ = ["Atoms", "Moments", "combine", "covariances", "energy", "energy_by_atom", "mixture", "readout", "variance_of"]
+__all__ = [
+    "Atoms",
+    "Moments",
+    "combine",
+    "covariances",
+    "energy",
+    "energy_by_atom",
+    "mixture",
+    "readout",
+    "variance_of",
+]
 
 
 class Atoms(NamedTuple):
@@ -57,13 +67,15 @@ def covariances(models: tuple[Moments, ...], joint: dict) -> Float[Array, "G G P
     xp = namespace([model.variance for model in models], joint)
     zeros = xp.zeros_like(models[0].variance)
 
-    def of(g, h):
+    def of(g: int, h: int) -> Any:
         return models[g].variance if g == h else joint.get((max(g, h), min(g, h)), zeros)
 
     return xp.stack([xp.stack([of(g, h) for h in range(len(models))]) for g in range(len(models))])
 
 
-def variance_of(coefficients: Float[Array, "*F G P #A"], covariance: Float[Array, "G G P A"]) -> Float[Array, "*F P A"]:
+def variance_of(
+    coefficients: Float[Array, "*F G P #A"], covariance: Float[Array, "G G P A"]
+) -> Float[Array, "*F P A"]:
     """Scaled variance of Σ_g coefficients_g w_g by (1), infinite if that of one with weight is."""
     xp = namespace(coefficients, covariance)
     if covariance.shape[0] == 1:

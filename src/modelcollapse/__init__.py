@@ -18,12 +18,12 @@ if not os.path.isdir(os.path.join(os.path.dirname(__file__), "theory")):  # a ch
     __path__.append(os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..")))
 
 _PUBLIC = {  # public name -> the module that holds it
-    "Spectrum": "modelcollapse.theory.populations.families",
-    "isotropic": "modelcollapse.theory.populations.families",
-    "power_law": "modelcollapse.theory.populations.families",
-    "from_covariance": "modelcollapse.theory.populations.families",
-    "from_gram": "modelcollapse.theory.populations.families",
-    "from_samples": "modelcollapse.theory.populations.families",
+    "Spectrum": "modelcollapse.theory.spectra",
+    "isotropic": "modelcollapse.theory.spectra",
+    "power_law": "modelcollapse.theory.spectra",
+    "from_covariance": "modelcollapse.theory.spectra",
+    "from_gram": "modelcollapse.theory.spectra",
+    "from_samples": "modelcollapse.theory.spectra",
     "truth": "modelcollapse.theory.pipelines",
     "fit": "modelcollapse.theory.pipelines",
     "chain": "modelcollapse.theory.pipelines",

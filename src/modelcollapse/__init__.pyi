@@ -26,14 +26,14 @@ from modelcollapse.theory.pipelines import truth as truth
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
-from modelcollapse.theory.populations.families import Spectrum as Spectrum
-from modelcollapse.theory.populations.families import from_covariance as from_covariance
-from modelcollapse.theory.populations.families import from_gram as from_gram
-from modelcollapse.theory.populations.families import from_samples as from_samples
-from modelcollapse.theory.populations.families import isotropic as isotropic
-from modelcollapse.theory.populations.families import power_law as power_law
 from modelcollapse.theory.scaling import optimal_exponent as optimal_exponent
 from modelcollapse.theory.scaling import scaling_exponents as scaling_exponents
+from modelcollapse.theory.spectra import Spectrum as Spectrum
+from modelcollapse.theory.spectra import from_covariance as from_covariance
+from modelcollapse.theory.spectra import from_gram as from_gram
+from modelcollapse.theory.spectra import from_samples as from_samples
+from modelcollapse.theory.spectra import isotropic as isotropic
+from modelcollapse.theory.spectra import power_law as power_law
 from modelcollapse.validation.agreement import crosscheck as crosscheck
 from modelcollapse.validation.simulation import simulate as simulate
 

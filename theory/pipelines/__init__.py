@@ -23,7 +23,8 @@ that were built separately are two independent fits. Comparison is nevertheless 
 """
 
 from modelcollapse.theory.pipelines.building import accumulate, chain, fit, truth
-from modelcollapse.theory.pipelines.model import Mixture, Model, Source
+from modelcollapse.theory.pipelines.model import Mixture, Model, Source, ancestry
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
 
-__all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", "accumulate", "chain", "fit", "truth"]
+__all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", "accumulate",
+           "ancestry", "chain", "fit", "truth"]

@@ -2,8 +2,8 @@
 
 A *step* names its parents by their place in the pipeline and its numbers by their place among the pipeline's leaves: a
 plain structure that hashes, on which schedules and compiled code rest. `filled` puts numbers in their place: floats for
-a simulation, lanes of arrays for a prediction, SymPy expressions for a closed form. Readers dispatch on the class, by one
-table each.
+a simulation, lanes of arrays for a prediction, SymPy expressions for a closed form. Readers dispatch on the class, by
+one table each.
 
 >>> step = FitStep((Rows(0, samples=0, noise=1, weight=2),), ridge=3)
 >>> step.parents, step.filled([100, 0.1, 1.0, 0.5]).ridge

@@ -1,8 +1,8 @@
 r"""The correction for generators that shrink the signal: eigenvalues and a family of signals from the rows at
 hand.
 
-Setting and symbols of `modelcollapse.theory.corrected_risk`. Ridge and under-determined generators have $m <
-1$, and the correction needs the eigenvalues and the signal of the truth.
+Setting and symbols of `modelcollapse.numerics.provenance.corrected_risk`. Ridge and under-determined generators have
+$m < 1$, and the correction needs the eigenvalues and the signal of the truth.
 
 - Eigenvalues: $\kappa(\lambda) = 1 / tr(K + T\lambda)^{-1}$ and $df_1 = tr\,K(K + T\lambda)^{-1}$ are known
   from the kernel matrix $K$, and the population obeys $\sum_a \mu_a s_a / (s_a + \kappa) = df_1$ along the
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, nnls
 
-from modelcollapse.theory.corrected_risk import EXPONENTS, Correction
+from modelcollapse.numerics.provenance.corrected_risk import EXPONENTS, Correction
 
 CUTS = 4  # values of c beside 0
 ENOUGH = 10  # residual dimensions: σ² to within 45 %
@@ -82,7 +82,7 @@ def chain_moments(s, mu, dim, signal, noise_variance, provenance):
     df_2)$: Ξ is linear in (signal, noise variance). Least squares uses the exact inverse-Wishart mean, $T_0 -
     d - 1$.
 
-    >>> from modelcollapse.theory.corrected_risk import Provenance
+    >>> from modelcollapse.numerics.provenance.corrected_risk import Provenance
     >>> s, mu = np.ones(1), np.array([10.0])
     >>> m, xi = chain_moments(s, mu, 10, np.ones((1, 1)), np.ones(1), Provenance(3, samples=21))
     >>> bool(m[0] == 1 and np.isclose(xi[0, 0], 3 / (21 - 10 - 1)))
@@ -115,7 +115,7 @@ def label_noise_variance(path, s, mu):
 
     Never the smallest GCV, which holds the error of the fit as well, most of all where the signal is slow.
     """
-    if path.null >= ENOUGH:
+    if path.exhausted and path.null >= ENOUGH:
         return path.rest / path.null
     _, kappa, gcv, _ = path.curve()
     shapes = source_conditions(s, mu, kappa[0])
@@ -136,9 +136,7 @@ def plug_in_correction(path, s, mu, dim, origins, clean=None):
     _, kappa, gcv, _ = path.curve()
     shapes = source_conditions(s, mu, kappa[0])
     count, atoms = shapes.shape[1], len(s)
-    signal = np.column_stack(
-        [shapes, np.zeros((atoms, 2))]
-    )  # unit signals | known noise | unknown noise of variance 1
+    signal = np.column_stack([shapes, np.zeros((atoms, 2))])  # unit signals | known noise | unknown noise of variance 1
     mean, price = np.zeros(atoms), np.zeros_like(signal)
     labels, error = np.zeros(count + 2), np.zeros(count + 2)
     for share, origin in origins:
@@ -159,6 +157,7 @@ def plug_in_correction(path, s, mu, dim, origins, clean=None):
         contrast = (first - second) @ excess / synthetic
     weights, amplitudes, misfits = _fit(curve, 1 / room, gcv, path.samples, contrast, clean)
     mixture = np.append((weights * amplitudes[:, 0]), [1.0, weights @ amplitudes[:, 2]])
+    disagreement = (labels - s @ (excess + mean[:, None] * signal)) @ mixture
     excess, constant = excess @ mixture, (s @ signal - labels) @ mixture
     return Correction(
         lambda kappa, df: 2 * (s**2 / (s + kappa[:, None])) @ excess,
@@ -167,6 +166,7 @@ def plug_in_correction(path, s, mu, dim, origins, clean=None):
         float(error @ mixture / synthetic),
         float(error[count:] @ mixture[count:] / synthetic),
         float(misfits.min()),
+        disagreement=float(disagreement),
     )
 
 

@@ -18,6 +18,8 @@ scaled down by the ratio of rows: $E A^{-1} = (1 + E[|z|^2 z z^\top] / T_0 + \ld
 
 import numpy as np
 
+from modelcollapse.theory.populations.resolved_directions import EPS, distinct_rows
+
 MOST = 0.75  # of the rows in one subsample
 LEAST = 4  # degrees of freedom T_0 - d - 1 of a subsample, below which its inverse has no stable mean
 _DIRECTIONS = 2000  # drawn in all
@@ -35,8 +37,12 @@ def relative_leverage(basis, samples, intercept=True):
     >>> t > 1.1 > normal
     True
     """
-    rows, dim = basis.shape
     lost = int(intercept)
+    first = distinct_rows(basis, 1e-10)
+    if basis.size and len(first) < len(basis):  # a row given twice is one draw
+        part = basis[first]
+        basis = np.linalg.qr(part - lost * part.mean(axis=0))[0]
+    rows, dim = basis.shape
     size = min(int(samples) + lost, int(MOST * rows))
     room = size - lost - dim - 1
     if room < LEAST or not dim:
@@ -47,6 +53,7 @@ def relative_leverage(basis, samples, intercept=True):
         part = basis[rng.choice(rows, size, replace=False)]
         part = part - lost * part.mean(axis=0)
         scatter = np.linalg.eigvalsh(part.T @ part)
-        total += np.sum(1 / scatter[scatter > 1e-9] - 1)  # the fit of least norm ignores a constant column
+        kept = scatter[scatter > size * EPS]  # entries of at most 1; the fit of least norm ignores a constant column
+        total += np.sum(1 / kept - 1)
     ratio = total / draws * room / ((rows - size) * dim)
     return float(1 + (ratio - 1) * size / (samples + lost))

@@ -21,9 +21,10 @@ w_j (\bar w_j - w_{0,j})] = \sum_g p_g^2 \Xi_{g,j} + \bar m_j (\bar m_j - 1) w_{
 bias term.
 
 *Least squares* ($T_0 > d + 1$, no ridge), here: $m = 1$ and $\Xi = v \Sigma^{-1}$ with $v = a\, n \sigma_0^2
-/ (T_0 - d - 1)$, the inverse Wishart mean times the relative leverage $a$ of `modelcollapse.theory.leverage`,
-which is 1 for Gaussian inputs. The correction is $\sum_g (2 p_g^2 v_g\, df_1 - p_g v_g d)$: nothing has to be
-estimated. Ridge and under-determined generators: `modelcollapse.theory.source_conditions`.
+/ (T_0 - d - 1)$, the inverse Wishart mean times the relative leverage $a$ of
+`modelcollapse.numerics.provenance.leverage`, which is 1 for Gaussian inputs. The correction is
+$\sum_g (2 p_g^2 v_g\, df_1 - p_g v_g d)$: nothing has to be estimated. Ridge and under-determined generators:
+`modelcollapse.numerics.provenance.source_conditions`.
 
 *Few directions* ($T \ge 4d$). An unbiased estimate of the error fluctuates with the $d$ realised errors of
 the generators, by $\sqrt{2/d}$ of their energy, which may exceed the signal's. But then $S \approx \Sigma$,
@@ -31,7 +32,7 @@ the directions are separate, $c_j = \theta_j + \tau\,N(0, 1)$ for the labels alo
 kernel matrix, with $\tau^2 = \sigma^2 + T \sum_g p_g^2 v_g$ known, and the ridge can be chosen for the
 smallest *posterior* expectation of $\sum_j (h_j(\lambda) c_j - \theta_j)^2 / T$, $h_j = l_j / (l_j + T
 \lambda)$: prior $\theta_j \sim N(0, A\, l_j^{1+q})$, every $q$ of EXPONENTS alike, and $A$ log-uniform with a
-signal variance between SIGNAL[0] and SIGNAL[1] times $\sigma_0^2$.
+signal variance between SIGNAL[0] and SIGNAL[1] times $\sigma_0^2$ (more, where labels are larger still).
 
 *Unknown $\sigma_0$, some real rows.* With leave-one-out predictions $\hat f_i$ at two ridges and residuals
 $r_i$ of the second, the mean of $r_i (\hat f_i' - \hat f_i)$ over synthetic rows minus the mean over real
@@ -54,7 +55,6 @@ from modelcollapse.theory.numbers.leaves import leaf
 EXPONENTS = np.linspace(-1.0, 3.0, 9)  # q
 SIGNAL = (0.3, 1000.0)  # variance of the truth over σ0²: 23 % to 99.9 % of a real label's variance
 FEW = 4  # rows per direction from which on the directions are told apart
-_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -99,62 +99,6 @@ def _number(name, value, domain):
 
 
 @dataclass(frozen=True)
-class RidgePath:
-    """Kernel matrix and labels in the kernel's eigenbasis, after centring.
-
-    values: positive eigenvalues of the T x T kernel matrix, (r,); coordinates: labels along them, (r,
-    outputs); rest: mean over the outputs of the squared length of the labels outside; rows: T; null:
-    dimension outside (T - r, one less with an intercept).
-    """
-
-    values: np.ndarray
-    coordinates: np.ndarray
-    rest: float
-    rows: int
-    null: int
-
-    def __call__(self, ridge):
-        """κ, GCV and df_1 at ridges λ (L,), three arrays (L,).
-
-        GCV is mean((y - ŷ)²) / (1 - tr H / T)², averaged over the outputs, in a form that is finite at λ = 0
-        for T < d.
-
-        >>> path = RidgePath(np.array([2.0, 1.0]), np.ones((2, 1)), 1.0, rows=3, null=1)
-        >>> kappa, gcv, df = path(np.array([0.0, 1e-9]))
-        >>> np.allclose(gcv[0], gcv[1]) and np.allclose(df, 2)
-        True
-        """
-        alpha = self.rows * np.asarray(ridge, dtype=float)[:, None]
-        if self.null:  # multiplied through by alpha
-            inside = np.where(alpha > 0, alpha / (self.values + alpha), 0.0)
-            trace, scale, rest = inside.sum(axis=1) + self.null, alpha[:, 0], self.rest
-        else:
-            inside = 1 / (self.values + alpha)
-            trace, scale, rest = inside.sum(axis=1), 1.0, 0.0
-        squares = inside**2 @ np.mean(self.coordinates**2, axis=1) + rest
-        return (
-            scale / trace,
-            self.rows * squares / trace**2,
-            np.sum(self.values / (self.values + alpha), axis=1),
-        )
-
-    @property
-    def samples(self):
-        """Dimension that the labels live in: T, or T - 1 with an intercept."""
-        return len(self.values) + self.null
-
-    def curve(self):
-        """About forty points (λ, κ, GCV, df_1), even in log κ, from the edge of interpolation to the null
-        model."""
-        ridge = np.geomspace(1e-9, 1e3, 241) * self.values.sum() / self.rows
-        kappa, gcv, df = self(ridge)
-        first = np.flatnonzero(df >= 0.995 * df[0])[-1]
-        even = np.linspace(np.log(kappa[first]), np.log(kappa[-1]), _POINTS)
-        pick = np.unique(np.argmin(np.abs(np.log(kappa) - even[:, None]), axis=1))
-        return ridge[pick], kappa[pick], gcv[pick], df[pick]
-
-
-@dataclass(frozen=True)
 class CleanRows:
     """What real rows say about σ0: the contrast of the module docstring and its standard error, the variance
     of the label noise of the rows at hand, and the effective ridges of ŵ' and ŵ.
@@ -183,7 +127,8 @@ class Correction:
     slope(κ, df_1) -> the part that varies; constant: the rest; noise: the σ0 that was used (None where every
     origin states its own); generator_error: E‖w_g - w0‖²_Σ averaged over synthetic rows; generator_variance:
     the part of it that label noise made; misfit: root mean square relative misfit of the GCV curve; prior: σ0²
-    and the variance Σ p_g² v_g per direction that `posterior_risk` needs, for least squares.
+    and the variance Σ p_g² v_g per direction that `posterior_risk` needs, for least squares; disagreement: Σ p_g
+    E‖w_g - w̄‖²_Σ, what the labels of different origins differ by, which looks like label noise to a fit of them all.
     """
 
     slope: Callable
@@ -193,6 +138,7 @@ class Correction:
     generator_variance: float
     misfit: float = 0.0
     prior: tuple[float, float] = (0.0, 0.0)
+    disagreement: float = 0.0
 
     def __call__(self, kappa, degrees_of_freedom):
         """The correction at effective ridges κ (L,) with their df_1 (L,)."""
@@ -237,6 +183,7 @@ def least_squares_correction(origins, dim, clean: Any = None, clean_df: Any = No
         level / synthetic,
         level / synthetic,
         prior=(typical, price),
+        disagreement=level - dim * price,
     )
 
 
@@ -256,6 +203,7 @@ def posterior_risk(path, ridge, generator_noise_variance, price):
 
     Where the labels along a direction are mostly the generators' noise, its filter is worth closing:
 
+    >>> from modelcollapse.numerics.provenance.ridge_path import RidgePath
     >>> path = RidgePath(np.full(10, 99.0), np.full((10, 1), 5.0), rest=80.0, rows=100, null=89)
     >>> ridge = np.geomspace(1e-3, 1e3, 61)
     >>> picks = [ridge[np.argmin(posterior_risk(path, ridge, 1.0, price))] for price in (0.01, 0.1, 0.2)]
@@ -266,7 +214,7 @@ def posterior_risk(path, ridge, generator_noise_variance, price):
     noise = label_noise + path.rows * price
     shapes = path.values ** (1 + EXPONENTS[:, None])
     shapes *= path.rows / shapes.sum(axis=1, keepdims=True)
-    signal = generator_noise_variance * np.geomspace(*SIGNAL, 25)[:, None, None] * shapes  # (A, Q, r)
+    signal = _amplitudes(path, generator_noise_variance)[:, None, None] * shapes  # (A, Q, r)
     wiener = signal / (signal + noise)
     keep = path.values / (path.values + path.rows * np.reshape(ridge, (len(ridge), -1)))
     risk = np.zeros(len(keep))
@@ -277,3 +225,12 @@ def posterior_risk(path, ridge, generator_noise_variance, price):
         mean, second = (np.einsum("aq,aqr->r", weights, power) for power in (wiener, wiener**2))
         risk += (keep**2 - 2 * keep * mean) @ squares + second @ squares + noise * mean.sum()
     return risk / (path.rows * path.coordinates.shape[1]) + label_noise
+
+
+def _amplitudes(path, generator_noise_variance):
+    """Variances of the signal: SIGNAL times σ0², and up to four times what the labels show where generators were
+    quieter than that allows."""
+    low, high = (generator_noise_variance * factor for factor in SIGNAL)
+    high = max(high, 4 * np.sum(path.coordinates**2) / path.rows / path.coordinates.shape[1])
+    low = max(low, 1e-9 * high)
+    return np.geomspace(low, high, max(25, int(7 * np.log10(high / low))))
