@@ -35,7 +35,6 @@ __all__ = ["OptimalRidge", "optimal_ridge"]
 NODES_PER_DECADE = 4
 BELOW, ABOVE = 40 * np.log(10), 8 * np.log(10)
 _LIMIT = np.log(1e290)
-_COUNTED = ("samples", "weight")
 _NOISE = 1e-14  # of a slope, relative to the error
 
 
@@ -175,7 +174,8 @@ def _scales(slopes):
     def run(numbers, atoms, shifts, tested):
         step = schedule.steps[-1].filled(numbers)
         inputs = OnSpectrum(atoms, shifts, False).inputs(len(schedule.steps) - 1, step)
-        return _scale(atoms, inputs, *(namespace(numbers).stack([getattr(x, name) for x in step.sources]) for name in _COUNTED))
+        counted = ([getattr(source, name) for source in step.sources] for name in ("samples", "weight"))
+        return _scale(atoms, inputs, *(namespace(numbers).stack(column) for column in counted))
 
     effort = 5 + 2e-3 * slopes.lanes * slopes.grid.atoms.eigenvalues.shape[-1]  # milliseconds, as in `effort`
     return evaluate_on(Grid((slopes.lanes,), slopes.numbers, *slopes.arrays), run, 2, effort=effort)

@@ -138,9 +138,11 @@ def effective_ridge(spectrum, samples, ridge):
     """
     samples = _number("samples", samples, domains.SAMPLES)
     ridge = _number("ridge", ridge, domains.RIDGE)
-    kappa, converged = _evaluated(
-        spectrum, [samples, ridge], lambda numbers, atoms, *_: _solve(atoms.eigenvalues, atoms.multiplicity, *numbers), 2
-    )
+
+    def run(numbers, atoms, shifts, tested):
+        return _solve(atoms.eigenvalues, atoms.multiplicity, *numbers)
+
+    kappa, converged = _evaluated(spectrum, [samples, ridge], run, 2)
     require_found(converged)
     return kappa
 
