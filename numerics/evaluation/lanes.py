@@ -52,9 +52,9 @@ def spread(tree, lanes):
 def evaluate_on(grid, run, outputs, alive=8, share=False, effort=np.inf):
     """`run(numbers, atoms, shifts, tested)` on all points of a grid: `outputs` float64 arrays of the grid's shape.
 
-    `run` returns arrays (P,) or (P, A). A small `effort` (estimated milliseconds, see `effort`) is made at once, on NumPy
-    arrays; else padded pieces of the grid go to JAX, `alive` being the number of (P, A) arrays that `run` holds at
-    once. With `share` a number that is the same at all points comes as a single lane, and outputs may have one lane.
+    `run` returns arrays (P,) or (P, A). A small `effort` (estimated milliseconds, see `effort`) is made at once, on
+    NumPy arrays; else padded pieces of the grid go to JAX, `alive` being the number of (P, A) arrays that `run` holds.
+    With `share` a number that is the same at all points comes as a single lane, and outputs may have one lane.
     """
     if not grid.points:
         return [np.empty(grid.shape)] * outputs

@@ -63,6 +63,7 @@ class Model:
         """The pipeline with symbols replaced by numbers, expressions or arrays.
 
         >>> import sympy
+        >>> from modelcollapse.theory.pipelines import fit, truth
         >>> from modelcollapse.theory.spectra import isotropic
         >>> T, lam = sympy.symbols("T lambda", positive=True)
         >>> model = fit(truth(isotropic(50)).label(T), ridge=lam)
