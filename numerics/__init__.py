@@ -7,7 +7,9 @@
 if __name__ == "numerics":
     raise ImportError("import modelcollapse.numerics instead: this folder is a part of the package modelcollapse")
 
-import importlib
+import pkgutil
+
+from modelcollapse._lazy import attach
 
 _PUBLIC = {
     "lower": "modelcollapse.numerics.questions.derivatives",
@@ -15,15 +17,6 @@ _PUBLIC = {
     "predict": "modelcollapse.numerics.questions.predictions",
     "Prediction": "modelcollapse.numerics.questions.predictions",
 }
+_MODULES = {module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)}
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name):
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'modelcollapse.numerics' has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC, _MODULES)

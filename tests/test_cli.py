@@ -164,10 +164,10 @@ def test_mistakes_about_time_are_explained(run):
     over_time = ("curve", "--over", "time", "--isotropic", "5")
     said = {
         ("--samples", "9", "--ridge", "0.1"): "the penalty of the generations is --generator-ridge",
-        (): "--over time follows one fit and --samples names 9; give one number",
-        ("--samples", "9", "--generations", "1", "--generator-samples", "9"): "need --generator-ridge with --over time",
+        ("--samples", "9,10"): "--over time follows one fit and --samples names 2; give one number",
         ("--samples", "9", "--times", "inf"): "training for ever is fit(..., ridge=0)",
     }
+    assert run(*over_time, "--times", "1,2")[0] == 0  # the rows have a default
     for arguments, sentence in said.items():
         status, _, err = run(*over_time, *arguments)
         assert (status, err.count("\n")) == (2, 1)
@@ -328,7 +328,7 @@ def test_a_missing_extra_is_named(run, monkeypatch):
 def test_grids_are_exact_at_their_ends():
     grid = _options.numbers("0.1:0.7:7")
     assert (grid[0], grid[-1], len(grid)) == (0.1, 0.7, 7)
-    assert _options.whole_numbers("1:10:30log") == sorted(set(_options.whole_numbers("1:10:30log")))
+    assert _options.rows_grid("1:10:30log") == list(range(1, 11))
 
 
 @pytest.mark.parametrize("command", ["", *cli.COMMANDS])

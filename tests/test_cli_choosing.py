@@ -127,6 +127,7 @@ def test_a_column_marks_the_real_rows(run, tmp_path):
     X, y, origin = marked_csv(tmp_path / "labels.csv")
     path = tmp_path / "out.json"
     options = ("--kernel", "linear", "--generations", 5, "--generator-samples", 100, "--output", path)
+    options += ("--model-marks", "Llama,gpt")
     status, _, err = run("ridge", "--data", tmp_path / "labels.csv", "--origin", "by", *options)
     assert status == 0, err
     found = {row["point"]: row["ridge"] for row in json.loads(path.read_text())["rows"]}
@@ -142,12 +143,14 @@ def test_a_column_marks_the_real_rows(run, tmp_path):
 @pytest.mark.parametrize(
     ("content", "column", "fragment"),
     [
-        ("a,b,by\n1,2,real\n3,4,fake\n", "who", "0 columns of that name; its first row is a, b, by"),
-        ("a,b,by,by\n1,2,real,0\n3,4,fake,1\n", "by", "2 columns of that name"),
-        ("a,b,by\n1,2,real\n3,4\n", "by", "row 3: 2 columns"),
-        ("a,b,by\n1,x,real\n3,4,fake\n", "by", "labels.csv, row 2, column b: 'x' is not a number"),
+        ("a,b,by\n1,2,real\n3,4,fake\n", "who", "no column 'who'; its columns are a, b, by"),
+        ("a,b,by,by\n1,2,real,0\n3,4,fake,1\n", "by", "2 columns 'by'"),
+        ("a,b,by\n1,2,real\n3,4\n", "by", "line 3: 2 columns"),
+        ("a,b,by\n1,x,real\n3,4,fake\n", "by", "labels.csv, line 2, column b: 'x' is not a number"),
+        ("a,b,by\n1,2,True\n3,4,False\n", "by", "--origin by: 'true', 'false' could be real or not"),
+        ("a,b,by\n1,2,real\n3,4,llama\n", "by", "'llama' could be real or not"),
         ("a,b,by\n1,2,fake\n3,4,fake\n5,7,real\n", "by", "two or more rows with real labels"),
-        ("", "by", "0 columns"),
+        ("", "by", "is empty"),
     ],
 )
 def test_a_column_that_marks_nothing_is_named(run, tmp_path, content, column, fragment):

@@ -102,11 +102,11 @@ def test_csv_target_by_name_or_number(tmp_path, target):
     ("text", "sentence"),
     [
         ("", "is empty"),
-        ("a,b\n1,red\n", "row 2, column b: 'red' is not a number"),
-        ("1,2\n3\n", "row 2: 1 columns where the first row has 2"),
-        ("1,2\n3,\n", "row 2, column 1: '' is not a number"),
-        ("1,2\nnan,3\n", "row 1 hold NaN"),
-        ("1,2\n1,inf\n", "the targets of row 1 hold NaN or infinity"),
+        ("a,b\n1,red\n", "line 2, column b: 'red' is not a number"),
+        ("1,2\n3\n", "line 2: 1 columns where the first row has 2"),
+        ("1,2\n3,\n", "misses 1 values in 1 rows"),
+        ("1,2\nnan,3\n", "misses 1 values"),
+        ("1,2\n1,inf\n", "line 2, column 1: 'inf' is not finite"),
         ("1\n2\n", "one feature and the target"),
         ("1,2\n", "at least two"),
         ("a,b\n", "at least two"),
@@ -121,8 +121,8 @@ def test_a_bad_csv_gives_one_clear_sentence(tmp_path, text, sentence):
 
 def test_a_csv_of_bytes_is_refused(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(ValueError, match="not text"):
+    path.write_bytes(b"\xff\x00\x81")
+    with pytest.raises(ValueError, match="text; save the table as CSV"):
         datasets.csv(path)
 
 
@@ -149,7 +149,7 @@ def test_npz_with_named_arrays(tmp_path):
     ("arrays", "sentence"),
     [
         ({"inputs": np.ones((3, 2)), "targets": np.ones(2)}, "one target per row"),
-        ({"inputs": np.full((3, 2), np.nan), "targets": np.ones(3)}, "NaN"),
+        ({"inputs": np.full((3, 2), np.nan), "targets": np.ones(3)}, r"NaN or infinity in 3 rows \(0, 1, 2"),
         ({"inputs": np.array([["a"], ["b"]]), "targets": np.ones(2)}, "dtype"),
         ({"inputs": np.array([{}, {}]), "targets": np.ones(2)}, "plain numeric arrays"),
         ({"targets": np.ones(2)}, "no array inputs"),
@@ -174,5 +174,7 @@ def test_standardised_drops_constant_features(tmp_path):
     data = datasets.csv(write_csv(tmp_path, "1,5,1\n2,5,2\n4,5,9\n")).standardised()
     assert data.inputs.shape == (3, 1)
     np.testing.assert_allclose([data.inputs.std(), data.targets.std()], 1)
+    centred = datasets.csv(write_csv(tmp_path, "1,5,1\n2,5,2\n4,5,9\n")).standardised(targets=False)
+    np.testing.assert_allclose(centred.targets, [-3, -2, 5])
     with pytest.raises(ValueError, match="constant"):
         datasets.csv(write_csv(tmp_path, "1,5\n2,5\n4,5\n")).standardised()

@@ -10,8 +10,9 @@ SymPy is imported when the catalogue or one of its modules is first used, JAX ne
 if __name__ == "theory":
     raise ImportError("import modelcollapse.theory instead: this folder is a part of the package modelcollapse")
 
-import importlib
 import pkgutil
+
+from modelcollapse._lazy import attach
 
 _PUBLIC = {  # public name -> the module that holds it
     "Formula": "modelcollapse.theory.formulas",
@@ -19,20 +20,6 @@ _PUBLIC = {  # public name -> the module that holds it
     "closed_form": "modelcollapse.theory.closed_forms",
     "effective_ridges": "modelcollapse.theory.closed_forms",
 }
-_MODULES = frozenset(module.name for module in pkgutil.iter_modules(__path__))
+_MODULES = {module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)}
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name):
-    if name in _PUBLIC:
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*__all__, *_MODULES})
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC, _MODULES)

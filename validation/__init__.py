@@ -10,8 +10,9 @@ Nothing is imported before it is used.
 if __name__ == "validation":
     raise ImportError("import modelcollapse.validation instead: this folder is a part of the package modelcollapse")
 
-import importlib
 import pkgutil
+
+from modelcollapse._lazy import attach
 
 _PUBLIC = {  # public name -> the module that holds it
     "Agreement": "modelcollapse.validation.agreement",
@@ -22,20 +23,6 @@ _PUBLIC = {  # public name -> the module that holds it
     "kernel_chain": "modelcollapse.validation.kernel_chains",
     "simulate": "modelcollapse.validation.simulation",
 }
-_MODULES = frozenset(module.name for module in pkgutil.iter_modules(__path__))
+_MODULES = {module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)}
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name):
-    if name in _PUBLIC:
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*__all__, *_MODULES})
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC, _MODULES)

@@ -9,7 +9,8 @@
     def test_my_formula():
         assert_agrees(my_formula, against="simulate")
 
-A failure is shrunk by Hypothesis to a small pipeline and reported as the lines of code that build it.
+A failure, or an error that the formula raises, is shrunk by Hypothesis to a small pipeline and reported as the lines of
+code that build it.
 """
 
 import importlib
@@ -23,6 +24,8 @@ from modelcollapse.validation.problems import problems_of
 from modelcollapse.validation.simulation import simulate
 
 __all__ = ["assert_agrees"]
+
+_RAISED = "the formula raised this for"
 
 
 def assert_agrees(
@@ -65,10 +68,10 @@ def assert_agrees(
 
         def compare(model, value):
             name = against if isinstance(against, str) else "the other route"
-            _compare_with_value(model, value, other(model), tolerance, name)
+            _compare_with_value(model, value, _answer(other, model), tolerance, name)
 
     def check(model):
-        value = formula(model)
+        value = _answer(formula, model)
         if value is not None:
             compare(model, np.asarray(value, float))
 
@@ -96,7 +99,19 @@ def _search(check, pipelines, examples, seed):
     try:
         hypothesis.seed(seed)(settings(hypothesis.given(strategy)(property_)))()
     except AssertionError as failure:
-        raise AssertionError(*failure.args) from None  # the listing says it better than Hypothesis's own note
+        short = AssertionError(*failure.args)  # the listing says it better than Hypothesis's own note
+        short.__notes__ = [note for note in getattr(failure, "__notes__", []) if note.startswith(_RAISED)]
+        raise short from None
+
+
+def _answer(formula, model):
+    """What a formula says; an error of its own carries the pipeline as a note."""
+    try:
+        return formula(model)
+    except Exception as error:
+        if isinstance(model, Model):
+            error.add_note(_RAISED + _listed(model))
+        raise
 
 
 def _prediction(finite_size):
@@ -134,5 +149,8 @@ def _one_point(model):
 
 
 def _message(model, value, other):
-    lines = "\n    ".join(listing(model).splitlines())
-    return f"the formula gives {float(np.max(value)):.6g}, {other}, for\n    {lines}"
+    return f"the formula gives {float(np.max(value)):.6g}, {other}, for{_listed(model)}"
+
+
+def _listed(model):
+    return "".join(f"\n    {line}" for line in listing(model).splitlines())

@@ -10,20 +10,19 @@ their parity, +1 for even and −1 for odd.
 Dataset(digits: 1797 rows, 64 features)
 """
 
-import gzip
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from modelcollapse._extras import require
+from modelcollapse.validation.training.csv_tables import read_bytes, read_table
 
 __all__ = ["Dataset", "csv", "digits", "load", "mnist", "npz"]
 
-_GZIP = b"\x1f\x8b"
 _IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _INPUT_NAMES = ("inputs", "X", "x", "x_train")
 _TARGET_NAMES = ("targets", "y", "Y", "y_train")
@@ -31,14 +30,18 @@ _TARGET_NAMES = ("targets", "y", "Y", "y_train")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Inputs (N, features) and targets (N,) of a regression problem, and the name of their source."""
+    """Inputs (N, features) and targets (N,) of a regression problem, and the name of their source.
+
+    marks : text about every row, (N,), where a column of the file was named for it
+    """
 
     inputs: np.ndarray
     targets: np.ndarray
     name: str
+    marks: np.ndarray | None = None
 
-    def standardised(self):
-        """Every feature and the targets with mean 0 and variance 1; constant features are dropped.
+    def standardised(self, targets=True):
+        """Every feature with mean 0 and variance 1, the targets too, or only centred; constant features are dropped.
 
         >>> data = digits().standardised()
         >>> bool(abs(data.inputs.mean(0)).max() < 1e-12), round(float(data.targets.std()), 12)
@@ -51,32 +54,41 @@ class Dataset:
                 f"{self.name}: all features or all targets are constant; there is nothing to learn"
             )
         inputs = (self.inputs - self.inputs.mean(axis=0))[:, varying] / spread[varying]
-        return Dataset(inputs, (self.targets - self.targets.mean()) / self.targets.std(), self.name)
+        unit = self.targets.std() if targets else 1.0
+        return replace(self, inputs=inputs, targets=(self.targets - self.targets.mean()) / unit)
+
+    def rows(self, which):
+        """Some rows only: a slice, a mask or their numbers."""
+        marks = None if self.marks is None else self.marks[which]
+        return replace(self, inputs=self.inputs[which], targets=self.targets[which], marks=marks)
 
     def first(self, rows):
         """The first rows only."""
-        return Dataset(self.inputs[:rows], self.targets[:rows], self.name)
+        return self.rows(slice(rows))
 
     def __repr__(self):
         return f"Dataset({self.name}: {len(self.targets)} rows, {self.inputs.shape[1]} features)"
 
 
-def load(where: str = "digits", target: str | None = None) -> Dataset:
+def load(where: str = "digits", target: str | None = None, marks: str | None = None) -> Dataset:
     """The data set that a word or path names.
 
     where : "digits"; FILE.csv (also .csv.gz); FILE.npz; a folder with the four MNIST files.
     target : the column of a CSV or the array of an .npz that holds the targets.
+    marks : the column of a CSV with text about the rows, see `csv`.
 
     Raises ValueError or OSError with one sentence that names the file and what is wrong with it.
     """
+    path = Path(where)
+    if marks is not None and not path.name.lower().removesuffix(".gz").endswith(".csv"):
+        raise ValueError(f"{where} is no CSV, and only a CSV has a column {marks!r} of marks")
     if where == "digits":
         return digits()
-    path = Path(where)
     if path.is_dir():
         return mnist(path)
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(".csv"):
-        return csv(path, target)
+        return csv(path, target, marks)
     if name.endswith(".npz"):
         return npz(path, target)
     raise ValueError(
@@ -116,37 +128,25 @@ def mnist(path: str | Path, split: str = "train") -> Dataset:
     return Dataset(images.reshape(len(images), -1) / 255.0, _parity(labels), f"mnist {split}")
 
 
-def csv(path: str | Path, target: str | None = None) -> Dataset:
-    """A CSV of numbers; the last column, or the one named `target`, is the target.
+def csv(path: str | Path, target: str | None = None, marks: str | None = None) -> Dataset:
+    """A CSV of numbers; the last column, or the one that `target` names, holds the targets.
 
-    A first row of names is recognised by holding no number. `target` is a name or a column number from 0.
+    target, marks : name of a column, or its number from 0. `marks` is a column of text that is no feature, kept as
+        the data set's `marks`.
+
+    What is read, and what is refused with its line: see `modelcollapse.validation.training.csv_tables`.
     """
-    path = Path(path)
-    try:
-        lines = [line for line in _read(path).decode("utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text; give a CSV file of numbers") from None
-    if not lines:
-        raise ValueError(f"{path} is empty; give a CSV file of numbers")
-    delimiter = max(",;\t", key=lines[0].count)
-    rows = [[cell.strip().strip('"') for cell in line.split(delimiter)] for line in lines]
-    names = None if any(_is_number(cell) for cell in rows[0]) else rows.pop(0)
-    width = len(names or rows[0])
-    for i, row in enumerate(rows, 1 + (names is not None)):
-        if len(row) != width:
-            raise ValueError(f"{path}, row {i}: {len(row)} columns where the first row has {width}")
-        for j, cell in enumerate(row):
-            if not _is_number(cell):
-                column = names[j] if names else j
-                raise ValueError(
-                    f"{path}, row {i}, column {column}: {cell!r} is not a number; "
-                    "encode or remove such columns"
-                )
-    if width < 2:
-        raise ValueError(f"{path} has {width} column; give at least one feature and the target")
-    table = np.array(rows, dtype=np.float64).reshape(len(rows), width)
-    column = _column(path, names, width, target)
-    return _dataset(path, np.delete(table, column, axis=1), table[:, column])
+    table = read_table(path)
+    apart = [] if marks is None else [table.index(marks)]
+    columns = [j for j in range(table.width) if j not in apart]
+    if len(columns) < 2:
+        raise ValueError(f"{path} has {len(columns)} column of numbers; give at least one feature and the target")
+    column = columns[-1] if target is None else table.index(target)
+    if column in apart:
+        raise ValueError(f"column {target} of {path} cannot hold the targets and the marks; name two columns")
+    numbers, at = table.numbers(columns), columns.index(column)
+    found = _dataset(table.path, np.delete(numbers, at, axis=1), numbers[:, at])
+    return replace(found, marks=np.array(table.text(apart[0]))) if apart else found
 
 
 def npz(path: str | Path, target: str | None = None) -> Dataset:
@@ -167,45 +167,16 @@ def _dataset(path, inputs, targets):
     if len(targets) < 2:
         raise ValueError(f"{path} has {len(targets)} rows; give at least two")
     for what, array in (("inputs", inputs), ("targets", targets)):
-        if not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise ValueError(
-                f"{path}: the {what} of row {row} hold NaN or infinity; remove or fill such rows"
-            )
+        rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if rows.size:
+            shown = ", ".join(map(str, rows[:8])) + ", ..." * (rows.size > 8)
+            raise ValueError(f"{path}: the {what} hold NaN or infinity in {rows.size} rows ({shown}, from 0); "
+                             "remove or fill such rows")  # fmt: skip
     return Dataset(inputs.astype(np.float64), targets.astype(np.float64), path.name)
 
 
 def _parity(labels):
     return np.where(np.asarray(labels) % 2 == 0, 1.0, -1.0)
-
-
-def _read(path):
-    content = path.read_bytes()
-    if not content.startswith(_GZIP):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        raise ValueError(f"{path} is a damaged or truncated gzip file; fetch it again") from None
-
-
-def _is_number(cell):
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _column(path, names, width, target):
-    if target is None:
-        return width - 1
-    if names and target in names:
-        return names.index(target)
-    if str(target).isdecimal() and int(target) < width:
-        return int(target)
-    known = ", ".join(names[:12]) if names else f"numbers 0 to {width - 1}"
-    raise ValueError(f"{path} has no column {target!r}; its columns are {known}")
 
 
 def _idx_path(folder, stem):
@@ -219,7 +190,7 @@ def _idx_path(folder, stem):
 
 def _idx(path, dimensions):
     """An array from an IDX file: two zero bytes, a type code, how many dimensions, the sizes, the entries."""
-    content = _read(path)
+    content = read_bytes(path)
     header = 4 + 4 * dimensions
     if len(content) < header:
         raise ValueError(f"{path} is truncated: {len(content)} bytes, but the header alone has {header}")

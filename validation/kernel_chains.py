@@ -22,6 +22,7 @@ deviations of a few per cent, more where the last fit sees a large part of the d
 averaged over all rows. That is the theory's setting up to the Gaussian features.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,17 +30,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.linalg import eigh
 
 from modelcollapse._extras import require
-from modelcollapse.numerics.questions.predictions import Prediction, predict
+from modelcollapse._progress import Progress
+from modelcollapse.numerics.questions.predictions import Prediction
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf
-from modelcollapse.theory.pipelines import chain, fit, truth
-from modelcollapse.theory.pipelines.filters import TIME, GradientFlow
-from modelcollapse.theory.spectra import Spectrum, from_gram
+from modelcollapse.theory.pipelines.filters import TIME
+from modelcollapse.theory.populations.families import Spectrum, from_gram
+from modelcollapse.validation.training.predicted_chains import chain_labels, predict_chain
+from modelcollapse.validation.training.trained_chains import Streams, one_run, ridges, stopped
 
-__all__ = ["KernelChain", "kernel_chain", "predict_chain"]
+__all__ = ["KernelChain", "chain_labels", "enough_memory", "kernel_chain", "predict_chain"]
+
+_COPIES = 9  # of the kernel matrix at most, 7 to 9 measured: its own, those of the eigendecomposition, rows of a fit
 
 _ROWS = domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of rows")
 _RUNS = domains.Domain(
@@ -107,7 +112,8 @@ def kernel_chain(
     runs: int = 20,
     seed: int | np.random.SeedSequence = 0,
     held_out: bool = True,
-    progress: Callable[[int, int], object] | None = None,
+    spectrum: Spectrum | None = None,
+    progress: bool | Callable[[int, int], object] | None = None,
     **kernel_options,
 ) -> KernelChain:
     """Train chains of kernel fits on subsamples of a data set and measure their error.
@@ -126,11 +132,14 @@ def kernel_chain(
         the last fit, which then must be single numbers. Generators are ridge fits: with `time` give their ridge
     runs : how many independent chains; seed : int or SeedSequence
     held_out : measure on rows that the last fit has not seen; False: see the module
-    progress : function of (runs done, runs), called after every run
+    spectrum : that of these rows and this kernel, as `from_samples` or the result of an earlier call has it, where it is
+        known already: its eigendecomposition takes longest
+    progress : function of (runs done, runs), called after every run; True for a bar
 
     Returns
     -------
-    KernelChain. Raises ValueError for settings that the data set cannot serve.
+    KernelChain. Raises ValueError for settings that the data set cannot serve, and for more rows than `enough_memory`
+    allows: the matrix of N rows takes 72·N² bytes while it is decomposed.
 
     Twenty chains on the digits, within the few per cent that the theory leaves open:
 
@@ -148,9 +157,10 @@ def kernel_chain(
     >>> bool(found.mean[0] > found.mean[1] < found.mean[2])
     True
     """
+    enough_memory(len(np.asarray(targets)))
     gram = _gram(inputs, kernel, kernel_options)
     targets = _numbers("targets", targets, domains.REAL)
-    spectrum = from_gram(gram, targets)
+    spectrum = from_gram(gram, targets) if spectrum is None else _fitting(spectrum, gram, targets)
     generations = _numbers("generations", generations, domains.GENERATIONS)
     samples = _numbers("samples", samples, _ROWS)
     if (ridge is None) == (time is None):
@@ -160,9 +170,10 @@ def kernel_chain(
         raise ValueError("time trains the last fit only; give generator_ridge, the ridge of every generation's fit")
     trained = _numbers("time", time, TIME) if ridge is None else _numbers("ridge", ridge, domains.RIDGE)
     noise = _one("noise", noise, noise, domains.NOISE)
+    alone = np.max(generations) == 0  # no generation needs a setting
     generator = (
-        _one("generator_samples", generator_samples, samples, _ROWS),
-        _one("generator_ridge", generator_ridge, 0.0 if ridge is None else trained, domains.RIDGE),
+        _one("generator_samples", generator_samples, 1.0 if alone else samples, _ROWS),
+        _one("generator_ridge", generator_ridge, 0.0 if alone or ridge is None else trained, domains.RIDGE),
         _one("generator_noise", generator_noise, noise, domains.NOISE),
     )
     runs = int(_one("runs", runs, runs, _RUNS))
@@ -172,145 +183,50 @@ def kernel_chain(
     lone = (None, trained) if ridge is None else (trained, None)
     prediction = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
     explained = _explained(gram, targets, spectrum)
-    solve = _stopped if ridge is None else _ridges
+    solve = stopped if ridge is None else ridges
     cells = np.broadcast_arrays(generations, samples, trained)
     draws = np.empty((runs, *cells[0].shape))
-    for run in range(runs):
-        streams = _Streams(_seeds(seed), run)
-        draws[run] = _one_run(gram, targets, explained, cells, solve, noise, generator, held_out, streams)
-        if progress is not None:
-            progress(run + 1, runs)
+    with Progress(progress, "training") as bar:
+        for run in range(runs):
+            streams = Streams(_seeds(seed), run)
+            draws[run] = one_run(gram, targets, explained, cells, solve, noise, generator, held_out, streams)
+            bar.report(run + 1, runs)
     return KernelChain(draws, spectrum, prediction)
 
 
-def predict_chain(
-    spectrum: Spectrum,
-    generations: ArrayLike,
-    samples: ArrayLike,
-    ridge: ArrayLike | None,
-    noise: ArrayLike,
-    generator_samples: ArrayLike,
-    generator_ridge: ArrayLike,
-    generator_noise: ArrayLike,
-    time: ArrayLike | None = None,
-) -> Prediction:
-    """The predicted error of n-fold fake data on the spectrum of a data set; arguments broadcast.
+def enough_memory(rows, memory=None):
+    """Raise ValueError before a kernel matrix of so many rows takes more than the memory of this machine, in bytes.
 
-    The last fit is by ridge, or by gradient flow stopped at `time` where ridge is None. What the spectrum leaves
-    unexplained is noise on the labels that the data wrote, and only on those: of the last fit for n = 0, of the first
-    generation else.
-
-    >>> import modelcollapse as mc
-    >>> spectrum, fake = mc.isotropic(50), mc.FakeData(3, 200, 0.1)
-    >>> one = predict_chain(spectrum, 3, 100, 0.1, 0.2, 200, 0.0, 0.1).test_error
-    >>> bool(np.isclose(one, mc.test_error(spectrum, 100, 0.1, 0.2, fake).test_error, rtol=1e-12))
-    True
+    >>> enough_memory(10_000, memory=8e9)
+    >>> enough_memory(20_000, memory=8e9)
+    Traceback (most recent call last):
+        ...
+    ValueError: the kernel matrix of 20000 rows takes about 29 GB, more than the 8 GB of this machine; give at most 10540 \
+rows, drawn at random, or to from_samples the features of sklearn.kernel_approximation.Nystroem with kernel="linear"
     """
-    generator = generator_samples, generator_ridge, generator_noise
-    trained: dict[str, Any] = {"ridge": ridge} if time is None else {"filter": GradientFlow(time)}
-    over: Any = ridge if time is None else time
-    cells = np.broadcast_shapes(*map(np.shape, (generations, samples, over, noise)))
-    clean = predict(fit(chain_labels(spectrum, 0, samples, noise, *generator), **trained))
-    if np.max(generations) > 0:
-        fake = predict(fit(chain_labels(spectrum, np.maximum(generations, 1), samples, noise, *generator), **trained))
-    else:
-        fake = clean
+    if memory is None:
+        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 16e9
+    needed = _COPIES * 8 * rows**2
+    if needed > memory:
+        raise ValueError(
+            f"the kernel matrix of {rows} rows takes about {needed / 1e9:.0f} GB, more than the {memory / 1e9:.0f} GB of "
+            f"this machine; give at most {int((memory / _COPIES / 8) ** 0.5)} rows, drawn at random, or to from_samples the "
+            'features of sklearn.kernel_approximation.Nystroem with kernel="linear"'
+        )
 
-    def choose(name):
-        chosen = np.where(np.equal(generations, 0), getattr(clean, name), getattr(fake, name))
-        return np.broadcast_to(chosen, np.broadcast_shapes(cells, chosen.shape))[()]
 
-    error, reference = (
-        choose("test_error"),
-        np.broadcast_to(clean.test_error, np.shape(choose("test_error")))[()],
+def _fitting(spectrum, gram, targets):
+    """A spectrum that is given, if its traces are those of the data."""
+    pairs = (
+        (spectrum.trace, np.trace(gram) / len(gram)),
+        (spectrum.label_variance + spectrum.unexplained, np.mean(targets**2)),
     )
-    with np.errstate(invalid="ignore"):
-        collapse = np.where(np.isinf(error), np.inf, error - reference)[()]
-    return Prediction(error, choose("bias"), choose("variance"), reference, collapse)
-
-
-def chain_labels(spectrum, generations, samples, noise, generator_samples, generator_ridge, generator_noise):
-    """The source of the last fit, as `predict_chain` sees it: `generations` is 0, or at least 1 everywhere."""
-    w0, hidden = truth(spectrum), np.sqrt(spectrum.unexplained)
-    if np.max(generations) == 0:
-        return w0.label(samples, np.hypot(noise, hidden))
-    first = fit(w0.label(generator_samples, np.hypot(generator_noise, hidden)), ridge=generator_ridge)
-    models = chain(first, np.asarray(generations) - 1, generator_samples, generator_noise, generator_ridge)
-    return models.label(samples, noise)
-
-
-class _Streams:
-    """Random numbers of one run, a stream for every fit: a cell draws the same whatever the others are."""
-
-    def __init__(self, seed, run):
-        self.seed, self.run = seed, run
-
-    def generator(self, *fit):
-        key = (*self.seed.spawn_key, self.run, *fit)
-        return np.random.default_rng(np.random.SeedSequence(self.seed.entropy, spawn_key=key))
-
-
-def _one_run(gram, targets, explained, cells, solve, noise, generator, held_out, streams):
-    """Errors of all cells for one chain; `solve` fits for all ridges or times of a number of rows."""
-    generations, samples, trained = cells
-    T0, ridge0, noise0 = generator
-    order = np.unique(generations).astype(int)
-    wanted, labels = {}, targets
-    for n in range(order[-1] + 1):
-        if n in order:
-            wanted[n] = labels
-        if n < order[-1]:
-            rng = streams.generator(0, n)
-            rows = _draw(rng, len(gram), T0, held_out)
-            given = labels[rows] + noise0 * rng.standard_normal(len(rows))
-            (labels,) = _ridges(gram, rows, given, [ridge0])
-    columns = np.stack([wanted[n] for n in order], axis=1)
-    errors = np.empty(generations.shape)
-    for T in np.unique(samples):
-        rng = streams.generator(1, int(T))
-        rows = _draw(rng, len(gram), T, held_out)
-        given = columns[rows] + noise * rng.standard_normal((len(rows), 1))
-        values = np.unique(trained[samples == T])
-        for value, fitted in zip(values, solve(gram, rows, given, values), strict=True):
-            squares = (fitted - explained[:, None]) ** 2
-            if held_out:
-                squares = np.delete(squares, rows, axis=0)
-            for n, error in zip(order, squares.mean(axis=0), strict=True):
-                errors[(samples == T) & (trained == value) & (generations == n)] = error
-    return errors
-
-
-def _draw(rng, count, rows, held_out):
-    return rng.choice(count, int(rows), replace=not held_out)
-
-
-def _ridges(gram, rows, labels, ridges):
-    """Values on all rows of the kernel-ridge fits on some, one for each ridge; labels (T,) or (T, fits)."""
-    taken = gram[rows]
-    for ridge in ridges:
-        if np.isinf(ridge):
-            yield np.zeros((len(gram), *labels.shape[1:]))
-            continue
-        system = taken[:, rows]
-        system[np.diag_indices_from(system)] += len(rows) * ridge
-        try:
-            weights = cho_solve(cho_factor(system, lower=True, overwrite_a=True, check_finite=False), labels)
-        except LinAlgError:
-            raise ValueError(
-                f"ridge = {ridge:g}: the kernel matrix of {len(rows)} rows is singular to roundoff; raise it"
-            ) from None
-        yield taken.T @ weights
-
-
-def _stopped(gram, rows, labels, times):
-    """Values on all rows of gradient flow on some, one for each time at which it stops; labels (T, fits)."""
-    taken = gram[rows]
-    values, vectors = eigh(taken[:, rows] / len(rows), check_finite=False)
-    known = values > 0
-    seen, given = taken.T @ vectors / len(rows), vectors.T @ labels
-    for time in times:
-        learned = np.divide(-np.expm1(-time * values), values, out=np.full_like(values, time), where=known)
-        yield (seen * learned) @ given
+    if not all(np.isclose(given, wanted, rtol=1e-6) for given, wanted in pairs):
+        given, wanted = zip(*pairs, strict=True)
+        raise ValueError("spectrum has a trace of {:.6g} and label variance {:.6g} where the data have {:.6g} and {:.6g}; "
+                         "give the one of these rows and this kernel".format(*given, *wanted))  # fmt: skip
+    return spectrum
 
 
 def _explained(gram, targets, spectrum):
@@ -334,6 +250,8 @@ def _gram(inputs, kernel, options):
         return pairwise.pairwise_kernels(inputs, metric=kernel, **options)
     except TypeError as error:
         raise TypeError(f"kernel = {kernel!r} does not take {options}: {error}") from None
+    except MemoryError:
+        raise MemoryError(f"no memory for the kernel matrix of {len(inputs)} rows; give fewer, drawn at random") from None
 
 
 def _numbers(name, value, domain):

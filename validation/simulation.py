@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from modelcollapse._progress import Progress
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
 from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, problems_of
-from modelcollapse.validation.progress import Progress
 from modelcollapse.validation.samplers import SAMPLERS, sampler_of, trial_cost
 from modelcollapse.validation.streams import seed_sequence, stream_key
 from modelcollapse.validation.tails import tail_index

@@ -8,8 +8,9 @@
 Public names are loaded on first use (SPEC 1), so that importing the package costs milliseconds.
 """
 
-import importlib
 import os
+
+from modelcollapse._lazy import attach
 
 __version__ = "0.1.0"
 
@@ -52,30 +53,8 @@ _PUBLIC = {  # public name -> the module that holds it
     "simulate": "modelcollapse.validation.simulation",
     "crosscheck": "modelcollapse.validation.agreement",
 }
-_SUBMODULES = ("numerics", "plot", "theory", "validation")
+_SUBMODULES = {name: f"modelcollapse.{name}" for name in ("numerics", "plot", "theory", "validation")}
 
-__all__ = sorted([*_PUBLIC, *_SUBMODULES, "__version__"])
-
-
-def __getattr__(name):
-    if name in _PUBLIC:
-        value = getattr(importlib.import_module(_PUBLIC[name]), name)
-        globals()[name] = value
-        return value
-    if name in _SUBMODULES:
-        return importlib.import_module(f"modelcollapse.{name}")
-    raise AttributeError(_unknown(name))
-
-
-def _unknown(name):
-    message = f"module 'modelcollapse' has no attribute {name!r}"
-    if name.startswith("_"):
-        return message
-    import difflib
-
-    close = difflib.get_close_matches(name, __all__)
-    return f"{message}; did you mean {' or '.join(close)}?" if close else message
-
-
-def __dir__():
-    return list(__all__)
+__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC, _SUBMODULES)
+__all__ = sorted([*__all__, *_SUBMODULES, "__version__"])
+__dir__ = __all__.copy

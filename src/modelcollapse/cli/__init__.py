@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 
 import modelcollapse
-from modelcollapse.cli import crosscheck, curve, demo, exponent, formulas, ridge
+from modelcollapse.cli import _output, crosscheck, curve, demo, exponent, formulas, ridge
 
 __all__ = ["main"]
 
@@ -61,17 +61,31 @@ def _parser():
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, or 2 with one line on stderr for what the user can mend."""
-    arguments = _parser().parse_args(argv)
+    _output.readable_anywhere()
+    try:
+        try:
+            status = _run(_parser().parse_args(argv))
+        finally:  # --help ends by SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        _output.discard_output()
+        return 0
+    except OSError as error:
+        _output.discard_output()
+        print(f"modelcollapse: cannot write to standard output: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _run(arguments):
     try:
         if arguments.command not in ("formulas", "exponent"):
             from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
 
             keep_compiled_kernels()
         COMMANDS[arguments.command].run(arguments)
-        sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

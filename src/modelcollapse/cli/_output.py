@@ -1,14 +1,16 @@
 """Tables, files, pictures and progress of every command."""
 
+import codecs
 import contextlib
-import csv
-import json
 import os
 import sys
-import tempfile
+import unicodedata
 from importlib.util import find_spec
 
-__all__ = ["progress", "report", "rows_of", "save_picture", "save_table", "show_table"]
+from modelcollapse._files import replacing, save_table
+from modelcollapse._progress import Progress
+
+__all__ = ["discard_output", "progress", "readable_anywhere", "report", "rows_of", "save_picture", "show_table"]
 
 
 def rows_of(columns):
@@ -19,13 +21,17 @@ def rows_of(columns):
     return [dict(zip(columns, row, strict=True)) for row in zip(*flat, strict=True)]
 
 
-def report(rows, arguments, settings=None):
-    """The table to --output if that was asked for, otherwise to the terminal."""
-    if arguments.output:
-        save_table(rows, arguments.output, settings or {})
-        print(f"wrote {arguments.output}")
-    else:
+def report(rows, arguments, /, **settings):
+    """The table to --output if that was asked for, with more settings in JSON; otherwise, or if that fails, shown."""
+    if not arguments.output:
         show_table(rows)
+        return
+    try:
+        save_table(rows, arguments.output, settings | vars(arguments))
+    except OSError:
+        show_table(rows)  # what took long to compute is not lost
+        raise
+    print(f"wrote {arguments.output}")
 
 
 def show_table(rows):
@@ -54,56 +60,11 @@ def _shown(value):
     return f"{value:.4g}"
 
 
-def save_table(rows, path, settings):
-    """Rows as CSV, or as JSON with the settings beside them; infinity is the string "inf" in JSON."""
-    if path.lower().endswith(".csv"):
-        with _replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
-        return
-    settings = {name: value for name, value in settings.items() if value is not None}
-    with _replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        json.dump(_finite({"settings": settings, "rows": rows}), file, indent=1, allow_nan=False)
-        file.write("\n")
-
-
-def _plain(value):
-    return value if isinstance(value, str | int) else float(value)
-
-
-def _finite(value):
-    """What JSON can hold: infinite numbers as strings, sequences as lists."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    value = value if value is None else _plain(value)
-    return str(value) if value in (float("inf"), float("-inf")) else value
-
-
 def save_picture(ax, path):
     """An Axes' figure as FILE.png, FILE.svg or FILE.pdf."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         ax.figure.savefig(temporary, format=path.rsplit(".", 1)[-1].lower())
     print(f"wrote {path}")
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """A temporary file beside `path` that takes its place only when all went well."""
-    folder, name = os.path.split(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    os.close(handle)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 @contextlib.contextmanager
@@ -111,11 +72,46 @@ def progress(title):
     """A function (done, total) that moves a progress bar on stderr; one line of text if rich is missing."""
     if not find_spec("rich"):
         print(f"{title} ... (for a progress bar: pip install 'modelcollapse[cli]')", file=sys.stderr)
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+    with Progress(True, title, patience=0) as bar:
+        yield bar.report
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+def readable_anywhere():
+    """Let stdout spell what its encoding lacks: "lambda" for the letter; stdout that was closed swallows all."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    codecs.register_error("modelcollapse-spelled", _spelled)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="modelcollapse-spelled")
+
+
+def _spelled(error):
+    """A handler of encoding errors: Greek letters by name, other characters by their nearest in ASCII.
+
+    >>> codecs.register_error("doctest-spelled", _spelled)
+    >>> "λ ≥ 0, E‖ŵ‖² ± 1 — naïve".encode("ascii", "doctest-spelled").decode()
+    'lambda >= 0, E||w||2 +- 1 - naive'
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_spelling, error.object[error.start : error.end])), error.end
+
+
+def _spelling(character):
+    plain = {"≥": ">=", "≤": "<=", "±": "+-", "×": "x", "·": "*", "−": "-", "—": "-", "–": "-", "‖": "||", "∞": "inf",
+             "√": "sqrt", "→": "->", "↦": "->", "∼": "~", "≈": "~", "∈": "in", "ℓ": "l", "⋆": "*", "′": "'"}  # fmt: skip
+    if character in plain:
+        return plain[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("GREEK"):
+        letter = name.split(" WITH ")[0].split()[-1].lower().replace("lamda", "lambda")
+        return letter.capitalize() if "CAPITAL" in name else letter
+    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or (
+        "" if unicodedata.combining(character) else "?"
+    )
+
+
+def discard_output():
+    """Nothing more can be written to stdout: Python must not try again when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,48 +4,42 @@ With --over time the last fit is trained by gradient flow on half the mean squar
 length h take a time k*h. The lines below the table say when it is best to stop.
 """
 
-import argparse
-
 from modelcollapse.cli import _options, _output
 
 HELP = "error curves of a spectrum or a data set"
 EXAMPLE = """  modelcollapse curve --power-law 1.5 0.5 --samples 50:5000:9log --generations 0,1,5 \\
-      --generator-samples 2000 --plot curve.png
+      --generator-samples 2000 --generator-ridge 1e-3 --plot curve.png
   modelcollapse curve --data digits --gamma 0.05 --samples 50:800:5log --ridge 1e-3 --noise 0.5 \\
-      --generations 0,3 --generator-samples 600 --simulate 10
+      --generations 0,3 --generator-samples 600 --generator-ridge 1e-3 --simulate 10
   modelcollapse curve --over time --power-law 1.5 0.7 200 --samples 300 --generations 0,1,5,20 \\
-      --generator-samples 400 --generator-ridge 0 --plot training.png"""
+      --generator-samples 400 --plot training.png"""
 
 
-TIMES = "0.1:1e5:25log"
+SAMPLES, RIDGE, TIMES = "50:5000:9log", 1e-3, "0.1:1e5:25log"
 
 
 def options(parser):
     parser.usage = "%(prog)s (--isotropic DIM | --power-law BETA R [DIM] | --data WHERE) [option ...]"
-    _options.spectrum(parser)
-    _options.fits(parser)
-    parser.set_defaults(ridge=None)
+    _options.problem(parser)
+    _options.fits(parser, (None, f"{SAMPLES}; with --over time 1000, or half the rows of the data"), ridge=None)
     group = parser.add_argument_group("the curve")
     group.add_argument(
         "--over",
         choices=("samples", "ridge", "time"),
         help="what the curve runs over (default: samples, or ridge where that is the only grid); time: of training",
     )
-    group.add_argument(
-        "--times",
-        type=_options.numbers,
-        metavar="GRID",
-        help=f"with --over time: when training stops (default: {TIMES}, in units of 1 / eigenvalue)",
-    )
+    group.add_argument("--times", type=_options.within_grid("TIME"), metavar="GRID", help="with --over time: when "
+                       f"training stops (default: {TIMES}, in units of 1 / eigenvalue)")  # fmt: skip
     group = parser.add_argument_group("checks")
     group.add_argument(
         "--simulate",
-        type=_options.positive_whole,
+        type=_options.within("TWO"),
         metavar="TRIALS",
         help="also run the pipeline TRIALS times: on a spectrum with Gaussian inputs, on data by "
         "really training on them and testing on held-out rows",
     )
-    group.add_argument("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
+    group.add_argument("--seed", type=_options.within("SEED"), default=0,
+                       help="of the simulation (default: %(default)s)")  # fmt: skip
     _options.output(parser)
 
 
@@ -54,13 +48,14 @@ def run(arguments):
 
     from modelcollapse.validation.kernel_chains import predict_chain
 
-    last, generator = _last_fit(arguments)
+    data = _real_data(arguments)
+    last = _last_fit(arguments, data)
+    generator = _options.generator_of(arguments, arguments.samples[0])
     along = next(iter(last))
     generations, samples, values = np.meshgrid(
         arguments.generations, arguments.samples, last[along], indexing="ij"
     )
     grid = {"generations": generations, "samples": samples, along: values}
-    data = _options.data_of(arguments)
     measured = None
     if data is not None and arguments.simulate:
         found = _trained(data, grid, arguments, generator)
@@ -73,43 +68,59 @@ def run(arguments):
         if arguments.simulate:
             measured = _simulated(spectrum, grid, arguments, generator)
     if data is not None:
-        print(f"{data[0]}, {data[1]} kernel: {spectrum}")
+        _say_what_data(data, spectrum)
+    columns = grid | prediction.to_dict()
+    if measured is not None:
+        columns |= {"measured": measured[0], "standard_error": measured[1]}
+    best = _best_stops(spectrum, arguments, generator) if along == "time" else {}
+    _output.report(_output.rows_of(columns), arguments)
+    for n, stop in best.items():
+        print(f"n = {n}: {_advice(*stop)}")
+    if arguments.plot:
+        _output.save_picture(_drawn(arguments, grid, along, prediction.test_error, measured, best), arguments.plot)
+
+
+def _real_data(arguments):
+    """Data set, kernel and its options, or None; only rows with real labels say what the truth is."""
+    found = _options.data_of(arguments)
+    if found is None:
+        return None
+    data, kernel, kernel_options, real = found
+    if real is not None:
+        if real.sum() < 2:
+            raise ValueError(f"{data} has {real.sum()} rows with real labels; a curve needs two or more to know the truth")
+        data = data.rows(real)
+    return data, kernel, kernel_options
+
+
+def _say_what_data(data, spectrum):
+    print(f"{data[0]}, {data[1]} kernel: {spectrum}")
     if spectrum.unexplained > 0:
         share = spectrum.unexplained / (spectrum.unexplained + spectrum.label_variance)
         print(
             f"the kernel cannot express {100 * share:.3g} % of the targets' variance; "
             f"where the data wrote the labels, that is noise of deviation {spectrum.unexplained**0.5:.4g}"
         )
-    columns = grid | prediction.to_dict()
-    if measured is not None:
-        columns |= {"measured": measured[0], "standard_error": measured[1]}
-    best = _best_stops(spectrum, arguments, generator) if along == "time" else {}
-    if arguments.plot:
-        _output.save_picture(_drawn(arguments, grid, along, prediction.test_error, measured, best), arguments.plot)
-    _output.report(_output.rows_of(columns), arguments, vars(arguments))
-    for n, stop in best.items():
-        print(f"n = {n}: {_advice(*stop)}")
 
 
-def _last_fit(arguments):
-    """How the last fit is trained, {"ridge": grid} or {"time": grid}, and T0, λ0, σ0 of the generations."""
+def _last_fit(arguments, data):
+    """How the last fit is trained, {"ridge": grid} or {"time": grid}; defaults that depend on it are filled in."""
     if arguments.over != "time":
         if arguments.times is not None:
             raise ValueError("--times belongs to --over time")
-        arguments.ridge = _options.numbers(_options.RIDGE) if arguments.ridge is None else arguments.ridge
-        return {"ridge": arguments.ridge}, _options.generator_of(arguments)
+        arguments.samples = arguments.samples or _options.rows_grid(SAMPLES)
+        arguments.ridge = [RIDGE] if arguments.ridge is None else arguments.ridge
+        return {"ridge": arguments.ridge}
     if arguments.ridge is not None:
         raise ValueError(
             "--ridge does not go with --over time, which trains the last fit by gradient flow; "
             "the penalty of the generations is --generator-ridge"
         )
+    arguments.samples = arguments.samples or [1000 if data is None else max(1, len(data[0].targets) // 2)]
     if len(arguments.samples) > 1:
         raise ValueError(f"--over time follows one fit and --samples names {len(arguments.samples)}; give one number")
-    if max(arguments.generations) > 0 and arguments.generator_ridge is None:
-        raise ValueError("--generations above 0 need --generator-ridge with --over time, 0 for least squares")
     arguments.times = arguments.times or _options.numbers(TIMES)
-    generators = argparse.Namespace(**vars(arguments) | {"ridge": [0.0]})
-    return {"time": arguments.times}, _options.generator_of(generators)
+    return {"time": arguments.times}
 
 
 def _best_stops(spectrum, arguments, generator):
@@ -138,7 +149,10 @@ def _advice(time, error, ratio):
 
 def _spectrum_of_data(dataset, kernel, kernel_options):
     import modelcollapse as mc
+    from modelcollapse.validation.kernel_chains import enough_memory
 
+    if kernel != "linear":
+        enough_memory(len(dataset.targets))
     return mc.from_samples(dataset.inputs, dataset.targets, kernel, **kernel_options)
 
 

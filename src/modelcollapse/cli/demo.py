@@ -24,26 +24,13 @@ SMALL = {"rows": 900, "generations": (0, 1, 3), "samples": (50, 100, 200), "gene
 
 def options(parser):
     parser.add_argument("--small", action="store_true", help="900 digits and 6 runs: a few seconds")
-    parser.add_argument(
-        "--runs", type=_options.positive_whole, help="independent chains (default: 20, or 6 with --small)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of rows and label noise (default: %(default)s)")
-    parser.add_argument(
-        "--population",
-        action="store_true",
-        help="take the data set for the whole population: rows are drawn with replacement and the error "
-        "is averaged over all of them, the theory's own setting",
-    )
-    parser.add_argument(
-        "--output", type=_options.table_path, metavar="FILE", help="write the table to FILE.csv or FILE.json"
-    )
-    parser.add_argument(
-        "--plot",
-        type=_options.picture_path,
-        metavar="FILE",
-        default="modelcollapse-demo.png",
-        help="draw the picture to FILE.png, .svg or .pdf (default: %(default)s)",
-    )
+    parser.add_argument("--runs", type=_options.within("TWO"), help="independent chains (default: 20, or 6 with --small)")
+    parser.add_argument("--seed", type=_options.within("SEED"), default=0,
+                        help="of rows and label noise (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--population", action="store_true",
+                        help="take the data set for the whole population: rows are drawn with replacement and the error "
+                        "is averaged over all of them, the theory's own setting")  # fmt: skip
+    _options.output(parser, picture="modelcollapse-demo.png")
 
 
 def run(arguments):
@@ -87,7 +74,7 @@ def run(arguments):
         "standard_error": found.standard_error,
         "deviation_%": np.round(100 * found.deviation, 1),
     }
-    _output.report(_output.rows_of(columns), arguments, {**size, **vars(arguments)})
+    _output.report(_output.rows_of(columns), arguments, **size)
     distance = 100 * np.abs(found.deviation)
     worst = np.unravel_index(distance.argmax(), distance.shape)
     print(

@@ -5,6 +5,8 @@ be grids; every combination is a row. With --ell the exponents of the error's pa
 phase diagram over (a, b), or over (ell, r) with --ell, on the ranges of the grids given.
 """
 
+import re
+
 from modelcollapse.cli import _options, _output
 
 HELP = "scaling laws: the best ridge exponent on a power law, phase diagrams"
@@ -23,8 +25,8 @@ PIXELS = 201
 
 
 def options(parser):
-    parser.add_argument("beta", type=float, metavar="BETA", help="capacity: eigenvalues j^-BETA, BETA > 1")
-    parser.add_argument("r", type=_options.numbers, metavar="R", help="source: signal j^-(1+2*R*BETA), R > 0; a GRID")
+    parser.add_argument("beta", type=_options.within("CAPACITY"), metavar="BETA", help="capacity: eigenvalues j^-BETA, BETA > 1")
+    parser.add_argument("r", type=_options.within_grid("SOURCE_EXPONENT"), metavar="R", help="source: signal j^-(1+2*R*BETA), R > 0; a GRID")
     group = parser.add_argument_group("exponents of T", description=_options.GRID)
     for name, (letter, default, text) in EXPONENTS.items():
         group.add_argument(
@@ -41,11 +43,12 @@ def run(arguments):
     grids = {name: getattr(arguments, name) for name in ("r", *EXPONENTS)}
     if arguments.ell:
         grids["ell"] = arguments.ell
-    if arguments.plot:
-        _output.save_picture(_drawn(arguments.beta, grids), arguments.plot)
+    ax = _drawn(arguments.beta, grids) if arguments.plot else None
     meshes = dict(zip(grids, np.meshgrid(*grids.values(), indexing="ij"), strict=True))
     varied = {name: mesh for name, mesh in meshes.items() if len(grids[name]) > 1 or name == "ell"}
-    _output.report(_output.rows_of({**varied, **_law(arguments.beta, meshes)}), arguments, vars(arguments))
+    _output.report(_output.rows_of({**varied, **_law(arguments.beta, meshes)}), arguments)
+    if ax is not None:
+        _output.save_picture(ax, arguments.plot)
 
 
 def _law(beta, numbers):
@@ -53,9 +56,15 @@ def _law(beta, numbers):
     import modelcollapse as mc
 
     setting = {f"{name}_exponent": numbers[name] for name in EXPONENTS}
-    if "ell" in numbers:
-        return vars(mc.scaling_exponents(beta, numbers["r"], numbers["ell"], **setting))
-    return vars(mc.optimal_exponent(beta, numbers["r"], **setting))
+    try:
+        if "ell" in numbers:
+            return vars(mc.scaling_exponents(beta, numbers["r"], numbers["ell"], **setting))
+        return vars(mc.optimal_exponent(beta, numbers["r"], **setting))
+    except ValueError as error:
+        named = re.match(r"(\w+?)(?:_exponent)?\[[\d, ]*\] = ", str(error))
+        if named is None:
+            raise
+        raise ValueError(f"--{named[1].replace('_', '-')}: {str(error)[named.end() :]}") from None
 
 
 def _drawn(beta, grids):

@@ -6,17 +6,13 @@ rows, whose labels the described generations wrote. A ridge is lambda of the mea
 scikit-learn's, lambda times the rows.
 """
 
-import csv
-import tempfile
 import warnings
-from pathlib import Path
-from typing import Any
 
 from modelcollapse.cli import _options, _output
 
 HELP = "the recommended ridge for labels that models wrote"
 EXAMPLE = """  modelcollapse ridge --power-law 1.5 0.7 200 --samples 300 --generations 0,5,20 \\
-      --generator-samples 400 --generator-ridge 0 --plot ridge.png
+      --generator-samples 400 --plot ridge.png
   modelcollapse ridge --data labels.csv --kernel linear --generations 5 --generator-samples 400 \\
       --generator-noise 0.3
   modelcollapse ridge --data marked.csv --origin written_by --kernel linear --generations 5 \\
@@ -25,46 +21,25 @@ EXAMPLE = """  modelcollapse ridge --power-law 1.5 0.7 200 --samples 300 --gener
 
 def options(parser):
     parser.usage = "%(prog)s (--isotropic DIM | --power-law BETA R [DIM] | --data WHERE) [option ...]"
-    _options.spectrum(parser)
+    _options.problem(parser)
     group = parser.add_argument_group("the rows at hand", description=_options.GRID)
     add = group.add_argument
-    add("--samples", type=_options.whole_numbers, metavar="GRID", help="T, rows (default: 1000; not with --data)")
-    add("--noise", type=float, metavar="SIGMA", help="label noise of the rows (default: 0.1; not with --data)")
-    which = group.add_mutually_exclusive_group().add_argument
-    which("--origin", metavar="COLUMN", help="with --data FILE.csv: the column that says who wrote each label; "
-          "real or 0 is a real one, anything else a generator's")  # fmt: skip
-    which("--real-rows", type=_options.positive_whole, metavar="N", help="with --data: the first N labels are real")
+    add("--samples", type=_options.rows_grid, metavar="GRID", help="T, rows (default: 1000; not with --data)")
+    add("--noise", type=_options.within("NOISE"), metavar="SIGMA",
+        help="standard deviation of the rows' label noise (default: 0.1; not with --data)")  # fmt: skip
     group = parser.add_argument_group("who wrote their labels")
-    add = group.add_argument
-    add("--generations", type=_options.exact_whole_numbers, default="0", metavar="GRID",
-        help="n, how many models one after the other (default: %(default)s, clean labels)")  # fmt: skip
-    add(
-        "--generator-samples",
-        type=_options.positive_whole,
-        metavar="T0",
-        help="rows of every generation; needed for n > 0",
-    )
-    add("--generator-ridge", type=float, default=0.0, metavar="LAMBDA0",
-        help="penalty of every generation (default: 0, least squares)")  # fmt: skip
-    add("--generator-noise", type=float, metavar="SIGMA0",
-        help="label noise of every generation (default: that of --noise, or estimated from the real rows)")  # fmt: skip
+    _options.generators(group, "that of --noise, or estimated from the real rows")
     _options.output(parser)
 
 
 def run(arguments):
     if max(arguments.generations) > 0 and arguments.generator_samples is None:
         raise ValueError("--generations above 0 need --generator-samples, the rows of every generation's fit")
-    if arguments.data is None:
-        given = [name for name in ("real_rows", "origin") if getattr(arguments, name)]
-        if given:
-            raise ValueError(f"--{given[0].replace('_', '-')} belongs to --data")
-        _options.data_of(arguments)  # refuses what belongs to --data
-        rows, ax = _described(arguments)
-    else:
-        rows, ax = _estimated(arguments, *_marked(arguments))
+    data = _options.data_of(arguments)
+    rows, ax = _described(arguments) if data is None else _estimated(arguments, *data)
+    _output.report(rows, arguments)
     if ax is not None:
         _output.save_picture(ax, arguments.plot)
-    _output.report(rows, arguments, vars(arguments))
 
 
 def _described(arguments):
@@ -110,54 +85,7 @@ def _described(arguments):
     return _output.rows_of(columns), ax
 
 
-def _marked(arguments) -> Any:
-    """The data set, kernel, its options and the origin of every row, or None where nothing marks them."""
-    import numpy as np
-
-    if arguments.origin is None:
-        found: Any = _options.data_of(arguments)
-        dataset, kernel, options = found
-        count = arguments.real_rows
-        origin = np.where(np.arange(len(dataset.targets)) < count, "real", "model") if count else None
-        return dataset, kernel, options, origin
-    where = arguments.data
-    with tempfile.TemporaryDirectory() as folder:
-        marks, arguments.data = _without_column(Path(where), arguments.origin, Path(folder))
-        try:
-            found = _options.data_of(arguments)
-        except ValueError as error:
-            raise ValueError(str(error).replace(arguments.data, where)) from None
-        finally:
-            arguments.data = where
-    dataset, kernel, options = found
-    origin = np.where([mark.lower() in ("real", "0") for mark in marks], "real", "model")
-    return dataset, kernel, options, origin[: len(dataset.targets)]
-
-
-def _without_column(path, column, folder):
-    """The cells of one column of a CSV, and the path of a copy in `folder` without it."""
-    if path.suffix.lower() != ".csv":
-        raise ValueError(f"--origin names a column of a CSV, and {path} is none; use --real-rows")
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text; give a CSV file") from None
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
-    names = [cell.strip() for cell in rows[0]] if rows else []
-    if names.count(column) != 1:
-        raise ValueError(f"--origin {column}: {path} has {names.count(column)} columns of that name; "
-                         f"its first row is {', '.join(names)}")  # fmt: skip
-    at = names.index(column)
-    for i, row in enumerate(rows, 1):
-        if len(row) != len(names):
-            raise ValueError(f"{path}, row {i}: {len(row)} columns where the first row has {len(names)}")
-    copy = folder / path.name
-    copy.write_text("\n".join(delimiter.join(row[:at] + row[at + 1 :]) for row in rows), encoding="utf-8")
-    return [row[at].strip() for row in rows[1:]], str(copy)
-
-
-def _estimated(arguments, dataset, kernel, kernel_options, origin):
+def _estimated(arguments, dataset, kernel, kernel_options, real):
     """The recommended and the GCV point of a data set, and the picture if it was asked for."""
     import numpy as np
 
@@ -168,7 +96,7 @@ def _estimated(arguments, dataset, kernel, kernel_options, origin):
     if len(arguments.generations) > 1:
         raise ValueError("--generations is a grid; a data set has one number of generations")
     n, count = arguments.generations[0], len(dataset.targets)
-    if n and arguments.generator_noise is None and (origin is None or np.sum(origin == "real") < 2):
+    if n and arguments.generator_noise is None and (real is None or real.sum() < 2):
         raise ValueError("give --generator-noise, or mark two or more rows with real labels by --origin or --real-rows")
     estimator = require("modelcollapse.estimator", extra="estimator").CollapseAwareRidge(
         generations=n, generator_samples=arguments.generator_samples, generator_noise=arguments.generator_noise,
@@ -176,6 +104,7 @@ def _estimated(arguments, dataset, kernel, kernel_options, origin):
     )  # fmt: skip
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        origin = None if real is None else np.where(real, "real", "model")
         estimator.fit(dataset.inputs, dataset.targets, origin=origin)
     print(f"{dataset}, {kernel} kernel; criterion: {estimator.criterion_}")
     for warning in caught:

@@ -1,4 +1,7 @@
-"""A progress bar for long work: rich's, if it is installed and there is a terminal; nothing otherwise."""
+"""Progress of long work, told in one way: a function of (done, total).
+
+It is the caller's own, or moves a bar of rich on stderr where rich is installed and a terminal listens.
+"""
 
 import time
 
@@ -8,10 +11,21 @@ _LONG = 2.0  # seconds
 
 
 class Progress:
-    """A context that `report(done, total)` is called in. `wanted`: True, False or a function of (done, total)."""
+    """A context whose `report(done, total)` is called during the work.
 
-    def __init__(self, wanted=True, title="simulating"):
-        self._wanted, self._title = wanted, title
+    wanted : True, False, None (as False) or a function of (done, total)
+    title : beside the bar
+    patience : seconds before a bar appears
+
+    >>> seen = []
+    >>> with Progress(lambda done, total: seen.append((done, total))) as progress:
+    ...     progress.report(1, 2)
+    >>> seen
+    [(1, 2)]
+    """
+
+    def __init__(self, wanted=True, title="simulating", patience=_LONG):
+        self._wanted, self._title, self._patience = wanted, title, patience
         self._started, self._bar, self._task = time.monotonic(), None, None
 
     def __enter__(self):
@@ -24,7 +38,7 @@ class Progress:
     def report(self, done, total):
         if callable(self._wanted):
             self._wanted(done, total)
-        elif self._wanted and self._bar is None and time.monotonic() - self._started > _LONG:
+        elif self._wanted and self._bar is None and time.monotonic() - self._started >= self._patience:
             self._open()
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total)

@@ -1,0 +1,1 @@
+"""Data sets that models are really trained on."""
