@@ -558,10 +558,24 @@ def test_no_compilation_per_pipeline():
 W0 = mc.truth(POWER_LAW)
 
 
+def scaled(eigenvalue, signal):
+    spectrum = mc.Spectrum(eigenvalue * np.arange(1.0, 41.0) ** -1.5, signal)
+    return mc.predict(mc.fit(mc.truth(spectrum).label(30), ridge=0.01 * eigenvalue))
+
+
+@pytest.mark.parametrize("factor", [1e-280, 1e-150, 1e150, 1e280])
+def test_the_unit_of_the_eigenvalues_does_not_matter(factor):
+    assert scaled(factor, 1.0).test_error / factor == pytest.approx(scaled(1.0, 1.0).test_error, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
         (lambda: mc.fit(W0.label(50), ridge=-1.0), ValueError, r"ridge = -1.0 is outside \[0, inf\]"),
+        (lambda: scaled(1e-306, 1.0), ValueError, "the largest eigenvalue of the spectrum is 1e-306"),
+        (lambda: scaled(1e-308, 1e308), ValueError, "the largest eigenvalue of the spectrum is 1e-308"),
+        (lambda: scaled(1.0, 1e-299), ValueError, "the label variance of the spectrum is"),
+        (lambda: mc.power_law(1.5, 0.5, dim=1e300), ValueError, "dim=math.inf"),
         (lambda: mc.fit(W0.label(50), ridge=np.nan), ValueError, "ridge = nan"),
         (lambda: mc.fit(W0.label(50), ridge=[0.1, -2]), ValueError, r"ridge\[1\] = -2.0"),
         (lambda: mc.fit(W0.label(0)), ValueError, "samples = 0 in every source"),

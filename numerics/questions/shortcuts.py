@@ -9,7 +9,7 @@ from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.equivalents import shares as shares_left
 from modelcollapse.numerics.equivalents.sources import projections
-from modelcollapse.numerics.evaluation.grid import Grid, few_atoms
+from modelcollapse.numerics.evaluation.grid import Grid, few_atoms, require_range
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.questions.predictions import predict
@@ -169,6 +169,7 @@ def degrees_of_freedom(spectrum, kappa, order=1):
 
 def _evaluated(spectrum, numbers, run, outputs=1):
     atoms, rows = few_atoms(_checked_spectrum(spectrum))
+    require_range(atoms)
     try:
         shape = np.broadcast_shapes(*map(np.shape, numbers), atoms.eigenvalues.shape[:-1])
     except ValueError:
