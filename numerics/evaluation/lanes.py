@@ -4,7 +4,7 @@ A *lane* is one point of a flattened grid. Arrays that vary over the grid have a
 at all points has a single one; arrays over atoms have these on their last axis.
 
 Public functions hand float64 NumPy arrays in and get float64 NumPy arrays back. The caller's JAX configuration is
-untouched: `jax.enable_x64` is a context of this thread, entered around a complete computation.
+untouched: see `double_precision`.
 """
 
 import math
@@ -12,6 +12,8 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 
 __all__ = ["evaluate_in_chunks", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
@@ -62,7 +64,7 @@ def evaluate_in_chunks(grid, run, outputs, alive=8, progress=None, share=False):
         for x in grid.numbers
     ]
     same = share and grid.one_spectrum
-    with jax.enable_x64(True):
+    with double_precision():
         done = 0
         while done < points:
             size = _chunk(points - done, atoms_count, alive)

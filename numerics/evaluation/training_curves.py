@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics.contour import FEW, Contour, contour, quadrature_error, residuals
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
@@ -47,7 +48,7 @@ def training_curve(question):
         return None
     kind = last.filter.filter.kind
     results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
-    with jax.enable_x64(True):
+    with double_precision():
         count = grid.atoms.eigenvalues.size
         wide = grid.padded(padded_atoms(count, 1))
         few = narrow_atoms(count)
