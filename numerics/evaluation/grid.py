@@ -93,8 +93,9 @@ def require_range(atoms):
     for name, value in (("largest eigenvalue", np.max(atoms.scale, -1)), ("label variance", label_variance)):
         outside = (value > 0) & ~((value > 1 / LARGEST) & (value < LARGEST))
         if np.any(outside):
+            bad = float(np.atleast_1d(value)[np.atleast_1d(outside)][0])
             raise ValueError(
-                f"the {name} of the spectrum is {float(np.atleast_1d(value)[np.atleast_1d(outside)][0]):.3g}, near the ends of double precision; "
+                f"the {name} of the spectrum is {bad:.3g}, near the ends of double precision; "
                 "multiply eigenvalues and ridges, or signal and squared noise, by one number: the test error is "
                 "multiplied by it too"
             )

@@ -4,7 +4,7 @@ A *lane* is one point of a flattened grid. Arrays that vary over the grid have a
 at all points has a single one; arrays over atoms have these on their last axis.
 
 Public functions hand float64 NumPy arrays in and get float64 NumPy arrays back. The caller's JAX configuration is
-untouched: `jax.enable_x64` is a context of this thread, entered around a complete computation.
+untouched: see `double_precision`.
 """
 
 import math
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 
 __all__ = ["evaluate_on", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
@@ -74,7 +75,7 @@ def _in_chunks(grid, numbers, run, alive, share):
     points, count = grid.points, grid.atoms.eigenvalues.shape[-1]
     results: list = []
     same = share and grid.one_spectrum
-    with jax.enable_x64(True):
+    with double_precision():
         done = 0
         while done < points:
             size = _chunk(points - done, count, alive)
