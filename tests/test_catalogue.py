@@ -195,3 +195,10 @@ def test_simulations_agree_and_reject_a_wrong_argument(name):
     other = float(catalogue[name].evaluate(**arguments | wrong))
     assert abs(mean - theory) <= 5 * spread + 0.03 * theory
     assert abs(mean - other) > 5 * spread + 0.03 * other
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(KeyError, match="no formula 'mixtureerror'; there is mixture_error"):
+        catalogue["mixtureerror"]
+    assert "mixtureerror" not in catalogue
+    assert catalogue.get("mixtureerror") is None

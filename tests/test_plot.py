@@ -28,10 +28,23 @@ def test_curves_are_the_predictions(prediction):
 
 
 def test_curves_differ_in_more_than_colour():
-    ax = mc.plot.error_curves([1, 2], {str(i): [i, i] for i in range(12)})
-    looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in ax.get_lines()}
-    assert len(looks) == 12
-    assert len({(line.get_linestyle(), line.get_marker()) for line in ax.get_lines()}) == 12
+    """Eight by their line alone, 64 with the colour; markers are for measurements."""
+    lines = mc.plot.error_curves([1, 2], {str(i): [i, i] for i in range(64)}).get_lines()
+    assert len({str(line._unscaled_dash_pattern) for line in lines[:8]}) == 8
+    assert len({(line.get_color(), str(line._unscaled_dash_pattern)) for line in lines}) == 64
+    assert {line.get_marker() for line in lines} == {"None"}
+
+
+def test_one_curve_needs_no_name():
+    prediction = mc.test_error(mc.isotropic(20), [30, 60], ridge=0.1, noise=0.5)
+    for curve in (prediction, prediction.test_error, prediction.test_error.tolist()):
+        ax = mc.plot.error_curves([30, 60], curve)
+        np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), prediction.test_error)
+        assert ax.get_legend() is None
+    measured = mc.plot.error_curves([30, 60], prediction, measured={"runs": ([1, 2], [0.1, 0.1])})
+    assert [text.get_text() for text in measured.get_legend().get_texts()][-1] == "runs"
+    with pytest.raises(ValueError, match="curve has shape"):
+        mc.plot.error_curves([30, 60, 90], prediction)
 
 
 def test_error_bars_are_two_standard_errors():

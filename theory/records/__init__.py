@@ -9,6 +9,7 @@ One module per topic; each lists its records in `FORMULAS`. The mapping is read-
 True
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 
@@ -32,8 +33,16 @@ TOPICS = (
 )
 
 
+class _Catalogue(dict):
+    """A name that is not there is answered with the nearest ones."""
+
+    def __missing__(self, name):
+        close = get_close_matches(str(name), self) or sorted(self)
+        raise KeyError(f"there is no formula {name!r}; there is {', '.join(close)}")
+
+
 def _collected():
-    found = {}
+    found = _Catalogue()
     for topic in TOPICS:
         for formula in import_module(f"{__name__}.{topic}").FORMULAS:
             if formula.name in found:

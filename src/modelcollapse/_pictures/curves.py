@@ -1,5 +1,7 @@
 """Test error along a grid: predictions as lines, measurements beside them, or one prediction in its parts."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from modelcollapse._pictures.style import COLOURS, LINES, column, finish, finite, labelled, on_axes
@@ -13,7 +15,7 @@ def error_curves(x, curves, *, measured=None, bands=None, xlabel="samples", ylab
     Parameters
     ----------
     x : array (P,), drawn on a logarithmic axis if all of it is positive and it spans more than a factor of three
-    curves : dict label -> Prediction or array (P,), drawn as lines; infinite errors leave a gap
+    curves : dict label -> Prediction or array (P,), or one such, drawn as lines; infinite errors leave a gap
     measured : dict label -> (values, standard errors) or (x, values, standard errors), drawn as markers with
         bars of two standard errors, in the colour of the curve with the same label
     bands : dict label -> (low, high), arrays (P,), shaded in the colour of the curve with that label
@@ -26,7 +28,8 @@ def error_curves(x, curves, *, measured=None, bands=None, xlabel="samples", ylab
 
     Raises
     ------
-    ValueError for a curve or band that has not one number per point of x, and for a band without a curve.
+    ValueError for a curve or band that has not one number per point of x, and for a band without a curve. Markers stand
+    for measurements only: predictions are told apart by colour and line.
 
     Examples
     --------
@@ -36,21 +39,13 @@ def error_curves(x, curves, *, measured=None, bands=None, xlabel="samples", ylab
     """
     ax = on_axes(ax)
     x = column("x", x)
+    curves = curves if isinstance(curves, Mapping) else {"": curves}
     styles = labelled(dict.fromkeys([*curves, *(measured or {})]))
     shown = {label: [] for label in styles}
     for label, curve in curves.items():
-        y = column(label, getattr(curve, "test_error", curve), len(x))
-        colour, marker, line = styles[label]
-        shown[label] += ax.plot(
-            x,
-            finite(y),
-            color=colour,
-            linestyle=line,
-            linewidth=1.8,
-            marker=None if measured else marker,
-            markersize=4,
-            markevery=max(1, len(x) // 12),
-        )
+        y = column(label or "curve", getattr(curve, "test_error", curve), len(x))
+        colour, _, line = styles[label]
+        shown[label] += ax.plot(x, finite(y), color=colour, linestyle=line, linewidth=1.8)
     for label, edges in (bands or {}).items():
         if label not in curves:
             raise ValueError(f"bands has {label!r}, which is no curve; give one of {', '.join(map(repr, curves))}")
@@ -61,19 +56,13 @@ def error_curves(x, curves, *, measured=None, bands=None, xlabel="samples", ylab
         colour, marker, _ = styles[label]
         shown[label].append(
             ax.errorbar(
-                at,
-                mean,
-                yerr=2 * error,
-                color=colour,
-                marker=marker,
-                linestyle="none",
-                markersize=6,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-                capsize=3,
+                at, mean, yerr=2 * error, color=colour, marker=marker, linestyle="none", markersize=6,
+                markeredgecolor="white", markeredgewidth=0.6, capsize=3,
             )
-        )
+        )  # fmt: skip
     finish(ax, x, xlabel, ylabel)
+    if not any(shown):  # one curve without a name
+        return ax
     ax.legend(
         [tuple(handles) for handles in shown.values()],
         list(shown),

@@ -50,12 +50,10 @@ def run(arguments):
             raise ValueError("--set needs the NAME of a formula")
         _list(catalogue, arguments)
         return
-    if arguments.name not in catalogue:
-        import difflib
-
-        close = difflib.get_close_matches(arguments.name, catalogue) or sorted(catalogue)
-        raise ValueError(f"there is no formula {arguments.name!r}; there is {', '.join(close)}")
-    formula = catalogue[arguments.name]
+    try:
+        formula = catalogue[arguments.name]
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
     value = formula.evaluate(**dict(arguments.set)) if arguments.set else None
     if arguments.json:
         print(json.dumps(_record(formula) | ({} if value is None else {"value": str(value)}), indent=1))
