@@ -200,12 +200,14 @@ def test_graph_of_several_sources_against_plain_algebra(rows, ridge):
     m2, c2 = plain_generation(s, np.sqrt(SIGNAL), m1, c1, 40, 0.01, 0.2)
     kappa = plain_kappa(s, 40, 0.01)
     cross = s / (s + kappa) * c1  # E student · teacher: the student is linear in the teacher
-    moments = np.array([
-        [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
-        [m1 * SIGNAL, c1, cross, m1 * SIGNAL],
-        [m2 * SIGNAL, cross, c2, m2 * SIGNAL],
-        [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
-    ])
+    moments = np.array(
+        [
+            [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
+            [m1 * SIGNAL, c1, cross, m1 * SIGNAL],
+            [m2 * SIGNAL, cross, c2, m2 * SIGNAL],
+            [SIGNAL, m1 * SIGNAL, m2 * SIGNAL, SIGNAL],
+        ]
+    )
     inputs = np.array([s, s, s**0.7])
     for test in (None, s**1.3):
         expected = plain_several(inputs, rows, (1, 2.5, 1), noise, ridge, moments, test)

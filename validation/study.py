@@ -105,9 +105,7 @@ HELD_OUT = (
     Regime("power law 1.8, 0.5", "under-determined", 120, 100, 0.0, 0.1, (1.8, 0.5)),
 )
 DIM = 200
-_SYNTHETIC = frozenset(
-    regime.problem for regime in REGIMES + HELD_OUT if regime.problem.startswith(("iso", "power"))
-)
+_SYNTHETIC = frozenset(regime.problem for regime in REGIMES + HELD_OUT if regime.problem.startswith(("iso", "power")))
 
 
 @functools.cache
@@ -207,9 +205,7 @@ class _Real:
         from sklearn.metrics.pairwise import pairwise_kernels
 
         def kernel(Z):
-            return pairwise_kernels(
-                Z, X, metric=self.regime.kernel, gamma=self.regime.gamma, filter_params=True
-            )
+            return pairwise_kernels(Z, X, metric=self.regime.kernel, gamma=self.regime.gamma, filter_params=True)
 
         found = KernelPCA(kernel="precomputed", eigen_solver="dense").fit(kernel(X))
         return lambda inputs: found.transform(kernel(inputs))
@@ -357,9 +353,7 @@ def _records(regime, results):
 
 def summarise(records):
     """The table as text: mean regret ± standard error in percent, a line per regime."""
-    lines = [
-        f"{'problem':21}{'generator':18}{'n':>3}{'T':>5}{'T0':>5}" + "".join(f"{m:>21}" for m in METHODS)
-    ]
+    lines = [f"{'problem':21}{'generator':18}{'n':>3}{'T':>5}{'T0':>5}" + "".join(f"{m:>21}" for m in METHODS)]
     for key, row in _rows(records).items():
         cells = "".join(f"{_percent(row.get(method)):>21}" for method in METHODS)
         lines.append(f"{key[0]:21}{key[1]:18}{key[2]:3d}{key[3]:5d}{key[4]:5d}{cells}")
@@ -406,9 +400,7 @@ def plot(records, path):
         values = [row[method] for row in rows.values() if method in row]
         percent = [max(100 * v.mean, 0.1) for v in values]
         errors = [100 * v.standard_error for v in values]
-        axes.errorbar(
-            percent, at, xerr=errors, fmt=marker, color=colour, label=method, ms=5, lw=0.8, alpha=0.9
-        )
+        axes.errorbar(percent, at, xerr=errors, fmt=marker, color=colour, label=method, ms=5, lw=0.8, alpha=0.9)
     names = [f"{p}; {g}; n = {n}" + (f"; T = {t}" if t == 120 else "") for p, g, n, t, _ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.set(xscale="log", xlim=(0.08, None), xlabel="test error above the oracle ridge (%)")

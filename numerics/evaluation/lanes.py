@@ -60,8 +60,7 @@ def evaluate_on(grid, run, outputs, alive=8, share=False, effort=np.inf):
     if not grid.points:
         return [np.empty(grid.shape)] * outputs
     numbers = [
-        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape)
-        for x in grid.numbers
+        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape) for x in grid.numbers
     ]
     if effort <= SMALL_EFFORT:
         found = run(numbers, *jax.tree.map(lambda x: rows(x, grid.shape), grid.arrays))

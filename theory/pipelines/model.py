@@ -16,8 +16,7 @@ from modelcollapse.theory.pipelines.inputs import input_eigenvalues
 from modelcollapse.theory.pipelines.steps import MixtureStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
-__all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum",
-           "sources_of"]
+__all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
 
 
 class Model:
