@@ -101,16 +101,18 @@ def delta(spectrum, samples, ridge, fake):
         )
 
     def run(numbers, atoms, shifts, tested):
-        return (_delta(atoms, *numbers),)
+        return _delta(atoms, *numbers)
 
-    return _evaluated(spectrum, [samples, ridge, rows, noise], run)
+    increment, converged = _evaluated(spectrum, [samples, ridge, rows, noise], run, 2)
+    require_found(converged)
+    return increment
 
 
 @compiled
 @quiet()
 def _delta(atoms, samples, ridge, rows, noise):
     xp = namespace(atoms, samples, ridge)
-    kappa, _ = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
+    kappa, converged = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
     s = xp.broadcast_to(atoms.eigenvalues, (len(samples), atoms.eigenvalues.shape[-1]))
     learned, null = projections(s[None], s, xp.ones_like(samples)[None], kappa)
     positive = xp.where(s > 0, atoms.multiplicity, 0)
@@ -121,7 +123,8 @@ def _delta(atoms, samples, ridge, rows, noise):
     )
     spare = rows - xp.sum(positive, -1)
     zero = rest * two == 0
-    return noise**2 / spare * (two + xp.where(zero, 0, rest * two / xp.where(zero, 1, left)))
+    increment = noise**2 / spare * (two + xp.where(zero, 0, rest * two / xp.where(zero, 1, left)))
+    return increment, converged
 
 
 def effective_ridge(spectrum, samples, ridge):
