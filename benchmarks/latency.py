@@ -1,8 +1,8 @@
 """Print how long somebody waits for one answer: `python -m benchmarks.latency [--growth] [--plot FILE]`.
 
 Every public question is asked in a fresh process: the first call, the second call of the same kind with other numbers,
-how many kernels XLA compiled for the first, and the process's peak memory; importing JAX is not counted. Beside it, the same
-question in plain SciPy (`benchmarks.plain`) in a fresh process. The last row asks everything in one process.
+how many kernels XLA compiled for the first, and the process's peak memory; importing JAX is not counted. Beside it,
+the same question in plain SciPy (`benchmarks.plain`) in a fresh process. The last row asks everything in one process.
 `--growth` asks 300 different pipelines in one process and prints its memory every 25.
 """
 
@@ -65,7 +65,8 @@ QUESTIONS = {  # name: (ours, plain SciPy or None), x is 0.1 in the first call a
     ),
     "optimal_ridge of a mix": ("mc.optimal_ridge(mixed(x))", "plain.best_ridge(lambda ridge: mixed(x, ridge))"),
     "tune weight and ridge": (
-        "mc.tune(mc.fit(w0.label(100, x), teacher(x).label(300, x, weight=w), ridge=lam), {w: (0.01, 2), lam: (1e-5, 1)})",
+        "mc.tune(mc.fit(w0.label(100, x), teacher(x).label(300, x, weight=w), ridge=lam),"
+        " {w: (0.01, 2), lam: (1e-5, 1)})",
         "plain.best_two(lambda weight, ridge: mixed(x, ridge, weight), (0.01, 1e-5), (2, 1))",
     ),
     "largest_synthetic_share": ("mc.largest_synthetic_share(teacher(x), 400, 0.1, noise=x)", None),
@@ -108,7 +109,8 @@ for asked in range(1, 301):
         sources = [w0.label(rows, noise)] * (other > 2) + [teacher(noise).label(rows)] * (other == 4)
         mapped = (lambda s: s / 2) if rng.random() < 0.2 else None
         sources.append(model.label(rows, noise, weight=weight, inputs=mapped))
-        model = mc.fit(*sources, ridge=rng.choice([1e-4, 1e-2, 1.0])) if other else mc.chain(model, 3, rows, noise, 0.01)
+        fitted = mc.fit(*sources, ridge=rng.choice([1e-4, 1e-2, 1.0]))
+        model = fitted if other else mc.chain(model, 3, rows, noise, 0.01)
     size = rng.integers(0, 3)
     mc.predict(model if not size else 1.0 * model * np.linspace(0.5, 1, [1, 7, 60][size]))
     if asked % 25 == 0:
@@ -129,7 +131,7 @@ def ask(setup, questions):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.split("\n")[0])
     parser.add_argument("--only", metavar="WORD", default="", help="questions whose name contains WORD")
-    parser.add_argument("--growth", action="store_true", help="memory of a process that asks 300 pipelines, and no table")
+    parser.add_argument("--growth", action="store_true", help="memory of a process that asks 300 pipelines")
     options = parser.parse_args(arguments)
     if options.growth:
         raise SystemExit(subprocess.run([sys.executable, "-c", _GROW.format(setup=SETUP)]).returncode)

@@ -23,7 +23,8 @@ def kappa(s, T, ridge):
     """The effective ridge."""
     if ridge == 0 and len(s) <= T:
         return 0.0
-    return brentq(lambda k: k - ridge - k * np.sum(s / (s + k)) / T, max(ridge, 1e-300), ridge + s.sum() / T, rtol=1e-13)
+    low, high = max(ridge, 1e-300), ridge + s.sum() / T
+    return brentq(lambda k: k - ridge - k * np.sum(s / (s + k)) / T, low, high, rtol=1e-13)
 
 
 def fit(s, model, T, ridge, noise):

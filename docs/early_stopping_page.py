@@ -185,8 +185,8 @@ def table(records):
         digits = 2 - math.floor(math.log10(r.test_error))
         cells = (f"{x:.{digits}f}" for x in (r.test_error, r.measured, r.standard_error, r.ridge_test_error))
         lines.append(
-            f"| {r.problem} | {_label(r)} | {r.generations} | {r.time:.3g} | "
-            "{} | {} ± {} | {} ".format(*cells) + f"| {r.ratio:.3f} |"
+            f"| {r.problem} | {_label(r)} | {r.generations} | {r.time:.3g} | {{}} | {{}} ± {{}} | {{}} ".format(*cells)
+            + f"| {r.ratio:.3f} |"
         )
     return "\n".join(lines)
 
@@ -259,8 +259,11 @@ def page():
     tables = [f"### {T} rows\n\n{table([r for r in synthetic if r.samples == T])}" for T in (300, 120)]
     tables.append(f"### Handwritten digits, {digits[0].samples} rows\n\n{table(digits)}")
     few, many = (
-        {r.generator_samples for r in stopping_study.REGIMES if r.problem not in {d.problem for d in digits} and
-         (r.generator == "under-determined") == short}
+        {
+            r.generator_samples
+            for r in stopping_study.REGIMES
+            if r.problem not in {d.problem for d in digits} and (r.generator == "under-determined") == short
+        }
         for short in (True, False)
     )
     return TEXT.format(

@@ -99,7 +99,7 @@ def differentiable(rule):
             xp = namespace(*arguments)
             if xp is _NUMPY:
                 return plain(*arguments)
-            return (_with_tangents(plain, rule, arguments) if xp is _DUAL else compiled()(*arguments))
+            return _with_tangents(plain, rule, arguments) if xp is _DUAL else compiled()(*arguments)
 
         @functools.cache
         def compiled():
@@ -110,8 +110,10 @@ def differentiable(rule):
                 moved = rule(arguments, results, tangents)
                 if not isinstance(results, tuple):
                     return results, moved
-                flags = [np.zeros(x.shape, jax.dtypes.float0) if t is None else t.astype(x.dtype)
-                         for x, t in zip(results, moved, strict=True)]
+                flags = [
+                    np.zeros(x.shape, jax.dtypes.float0) if t is None else t.astype(x.dtype)
+                    for x, t in zip(results, moved, strict=True)
+                ]
                 return results, tuple(flags)
 
             function = jax.custom_jvp(plain)

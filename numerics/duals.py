@@ -191,8 +191,20 @@ take_along_axis = _linear(np.take_along_axis)
 stack, concatenate = _jointly(np.stack), _jointly(np.concatenate)
 all, any, arctan2, isfinite, isinf, isnan, round, sign, argsort, full_like, ones_like, zeros_like = map(
     _flag,
-    (np.all, np.any, np.arctan2, np.isfinite, np.isinf, np.isnan, np.round, np.sign, np.argsort, np.full_like,
-     np.ones_like, np.zeros_like),
+    (
+        np.all,
+        np.any,
+        np.arctan2,
+        np.isfinite,
+        np.isinf,
+        np.isnan,
+        np.round,
+        np.sign,
+        np.argsort,
+        np.full_like,
+        np.ones_like,
+        np.zeros_like,
+    ),
 )
 
 

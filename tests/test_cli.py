@@ -152,10 +152,13 @@ def test_a_curve_runs_over_what_is_asked_for(run, monkeypatch):
     assert texts == [["n = 0, ridge 0.1", "n = 0, ridge 1", "n = 0, ridge 10"], ["n = 0, T = 100", "n = 0, T = 200"]]
 
 
-@pytest.mark.parametrize(("stop", "said"), [
-    ((0.0, 1.0, 1.0), "do not train at all: the test error is then 1"),
-    ((np.inf, 0.5, 1.25), "train to the end: test error 0.5, 1.25 times that of the best ridge"),
-])
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        ((0.0, 1.0, 1.0), "do not train at all: the test error is then 1"),
+        ((np.inf, 0.5, 1.25), "train to the end: test error 0.5, 1.25 times that of the best ridge"),
+    ],
+)
 def test_advice_at_the_ends_of_training(stop, said):
     assert cli.curve._advice(*stop) == said
 

@@ -53,7 +53,9 @@ OPTIONS = [pair for pair in numeric_options() if pair[0] != "formulas"]
 
 def test_the_options_that_take_numbers_are_found():
     assert len(OPTIONS) > 40
-    assert {("curve", "--noise"), ("ridge", "--generator-ridge"), ("demo", "--runs"), ("crosscheck", "--budget")} <= {*OPTIONS}
+    assert {("curve", "--noise"), ("ridge", "--generator-ridge"), ("demo", "--runs"), ("crosscheck", "--budget")} <= {
+        *OPTIONS
+    }
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS)
@@ -88,7 +90,10 @@ def labels_csv(path, unit=1.0, rows=200, real=0):
     X = rng.standard_normal((rows, 10)) * np.arange(1, 11) ** -0.5
     y = unit * (X.sum(axis=1) + 0.4 * rng.standard_normal(rows) + 5)
     marks = np.where(np.arange(rows) < real, "real", "model")
-    lines = ["".join(f"{x!r}," for x in row.tolist()) + f"{mark},{float(t)!r}" for row, mark, t in zip(X, marks, y, strict=True)]
+    lines = [
+        "".join(f"{x!r}," for x in row.tolist()) + f"{mark},{float(t)!r}"
+        for row, mark, t in zip(X, marks, y, strict=True)
+    ]
     path.write_text(",".join("abcdefghij") + ",by,y\n" + "\n".join(lines))
     return X, y
 
@@ -134,7 +139,9 @@ def test_a_curve_takes_its_truth_from_real_rows(run, tmp_path):
 def test_generators_have_one_default_ridge(run, tmp_path):
     rows = {}
     for command in ("curve", "ridge", "crosscheck"):
-        parser = cli._parser().parse_args([command, "--isotropic", "5", "--generations", "2", "--generator-samples", "9"])
+        parser = cli._parser().parse_args(
+            [command, "--isotropic", "5", "--generations", "2", "--generator-samples", "9"]
+        )
         rows[command] = parser.generator_ridge
     assert set(rows.values()) == {0.0}
 
@@ -156,7 +163,9 @@ def test_formulas_can_be_shown_on_any_terminal(encoding):
 
 def test_what_an_encoding_lacks_is_spelled(tmp_path):
     command = f"from modelcollapse.cli._output import readable_anywhere as f; f(); print({GREEK!r})"
-    done = subprocess.run([sys.executable, "-c", command], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
     assert done.stdout.decode("ascii").strip() == "lambda >= 0, E||w||2 +- 1 - naive sigma_0"
 
 

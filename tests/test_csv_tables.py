@@ -90,7 +90,10 @@ REFUSED = {
     "all missing values": ("a,b,c\n1,,3\n4,NA,\n7,8,9\n", r"misses 3 values in 2 rows \(line 2: b; line 3: b, c\)"),
     "NaN": ("a,b\nnan,2\n3,4\n", "misses 1 values in 1 rows"),
     "the line after a break in quotes": ('"a\nb",c\n1,2\nx,4\n', "line 4"),
-    "the line after comments": ("# one\n\na,b\n1,red\n2,blue\n", r"line 4, column b: 'red' is not a number \(nor are 1"),
+    "the line after comments": (
+        "# one\n\na,b\n1,red\n2,blue\n",
+        r"line 4, column b: 'red' is not a number \(nor are 1",
+    ),
     "ragged": ("a,b\n1,2\n3\n", "line 3: 1 columns where the first row has 2"),
     "ragged after a break": ('a,b\n"1\n",2\n3\n', "line 4: 1 columns"),
     "a quote that never ends": ('a,b\n1,2\n"3,4\n5,6\n', "line 3: unexpected end of data"),

@@ -52,7 +52,9 @@ def write_readers_files(folder):
     for name, marks in READER.items():
         inputs = rng.standard_normal((90, 4))
         targets = inputs.sum(axis=1) + 0.3 * rng.standard_normal(90)
-        rows = [[*row, "real" if i < 30 else "model", y] for i, (row, y) in enumerate(zip(inputs, targets, strict=True))]
+        rows = [
+            [*row, "real" if i < 30 else "model", y] for i, (row, y) in enumerate(zip(inputs, targets, strict=True))
+        ]
         lines = [["a", "b", "c", "d", marks, "y"], *rows]
         lines = lines if marks else [line[:4] + line[5:] for line in lines]
         (folder / name).write_text("\n".join(",".join(map(str, line)) for line in lines), encoding="utf-8")

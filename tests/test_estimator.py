@@ -267,9 +267,7 @@ def test_a_dict_of_one_origin_is_the_plain_description():
     plain = CollapseAwareRidge(3, 50, 0.2).fit(X, y)
     mixed = CollapseAwareRidge({"model": Provenance(3, 50, 0.2)}).fit(X, y, origin=["model"] * 60)
     np.testing.assert_allclose(plain.path_["corrected_risk"], mixed.path_["corrected_risk"])
-    halved = CollapseAwareRidge({0: Provenance(), 1: Provenance(3, 50, 0.2)}).fit(
-        X, y, origin=np.arange(60) % 2
-    )
+    halved = CollapseAwareRidge({0: Provenance(), 1: Provenance(3, 50, 0.2)}).fit(X, y, origin=np.arange(60) % 2)
     penalty = [np.ptp(m.path_["corrected_risk"] - m.path_["gcv"]) for m in (plain, halved)]
     assert penalty[1] == pytest.approx(penalty[0] / 4)
 
@@ -340,9 +338,7 @@ def test_population_eigenvalues_come_back_from_sample_ones():
     np.testing.assert_allclose((atoms / (atoms + at)) @ mu, (s / (s + at)).sum(axis=1), rtol=0.05)
     spread = path.values / 150
     with pytest.raises(AssertionError):  # the sample eigenvalues themselves do not
-        np.testing.assert_allclose(
-            (spread / (spread + at)).sum(axis=1), (s / (s + at)).sum(axis=1), rtol=0.05
-        )
+        np.testing.assert_allclose((spread / (spread + at)).sum(axis=1), (s / (s + at)).sum(axis=1), rtol=0.05)
 
 
 def test_effective_ridge_solves_its_equation():

@@ -87,11 +87,19 @@ def noisy_labels(atoms, points):
 # records
 
 
-@pytest.mark.parametrize("make", [
-    lambda: GradientFlow(-1), lambda: GradientFlow(np.inf), lambda: GradientDescent(0, 3),
-    lambda: GradientDescent(0.1, 2.5),
-    lambda: IteratedRidge(0, 2), lambda: IteratedRidge(0.1, 0), lambda: Ridge([0.1, -1]), lambda: Ridge(np.nan),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GradientFlow(-1),
+        lambda: GradientFlow(np.inf),
+        lambda: GradientDescent(0, 3),
+        lambda: GradientDescent(0.1, 2.5),
+        lambda: IteratedRidge(0, 2),
+        lambda: IteratedRidge(0.1, 0),
+        lambda: Ridge([0.1, -1]),
+        lambda: Ridge(np.nan),
+    ],
+)
 def test_numbers_outside_their_domain_are_refused(make):
     with pytest.raises(ValueError, match=r"is outside .*; (give|training)"):
         make()
@@ -134,8 +142,11 @@ def test_a_poor_contour_is_seen(float64):
     parameters = (jnp.asarray(3.0),)
     good = contour("gradient-flow", parameters)
     assert quadrature_error("gradient-flow", parameters, good) < 1e-12
-    for poor in (Contour(*(x[:12] for x in good)), good._replace(weights=1.001 * good.weights),
-                 good._replace(residual=good.residual**1.01)):
+    for poor in (
+        Contour(*(x[:12] for x in good)),
+        good._replace(weights=1.001 * good.weights),
+        good._replace(residual=good.residual**1.01),
+    ):
         assert quadrature_error("gradient-flow", parameters, poor) > 1e-5
 
 
@@ -237,8 +248,12 @@ def plain_equivalent(rule, s, mu, w2, c, samples, noise, nodes):
     rbar = (q @ R).real
     M, G = (R * mu * s**2) @ R.T / samples, (R * s * c) @ R.T
     N = -((W * (1 - r) ** 2 / x) @ R).real
-    return ((q @ (G / (1 - np.outer(eta, eta) * M)) @ q).real - 2 * (s * rbar * (c - w2)).sum()
-            + (s * (c - w2)).sum() + noise**2 / samples * (mu * s * N).sum())
+    return (
+        (q @ (G / (1 - np.outer(eta, eta) * M)) @ q).real
+        - 2 * (s * rbar * (c - w2)).sum()
+        + (s * (c - w2)).sum()
+        + noise**2 / samples * (mu * s * N).sum()
+    )
 
 
 @pytest.mark.parametrize("samples", [25, 80])
@@ -370,8 +385,10 @@ FAST = [("isotropic", 180, 5), ("power law", 60, 1), ("power law", 180, 5)]
 ALL = [(name, rows, n) for name in ("isotropic", "power law") for rows in (60, 180) for n in (0, 1, 5)]
 
 
-@pytest.mark.parametrize(("name", "rows", "generations"),
-                         [pytest.param(*case, marks=() if case in FAST else pytest.mark.slow) for case in ALL])
+@pytest.mark.parametrize(
+    ("name", "rows", "generations"),
+    [pytest.param(*case, marks=() if case in FAST else pytest.mark.slow) for case in ALL],
+)
 def test_real_training_on_labels_of_chains(name, rows, generations, float64):
     """Budget: 10 errors in each of 12 cases, each within 4.5 standard errors (two-sided 7e-6, or 8e-4 in all) and an
     allowance of 3/d = 3 % for the finite size. Control: the heuristic ridge 1/t, at the time where it differs most from
@@ -453,11 +470,13 @@ def test_the_curve_falls_turns_and_rises_and_turns_earlier_on_synthetic_labels()
     assert turns[0] > turns[1] > turns[2]
     best = mc.optimal_stopping(mc.fit(mc.chain(w0, generations, 600, 0.1).label(400, 0.1)))
     assert not best.at_bound.any()
-    assert np.all(best.ratio < 1)                          # on this power law stopping beats the best ridge
+    assert np.all(best.ratio < 1)  # on this power law stopping beats the best ridge
     assert np.allclose(best.time, turns, rtol=0.05)
     near = best.time * np.array([[0.98], [1.02]])
-    assert np.all(mc.predict(mc.fit(mc.chain(w0, generations, 600, 0.1).label(400, 0.1),
-                                    filter=GradientFlow(near))).test_error > best.test_error)
+    assert np.all(
+        mc.predict(mc.fit(mc.chain(w0, generations, 600, 0.1).label(400, 0.1), filter=GradientFlow(near))).test_error
+        > best.test_error
+    )
 
 
 def test_without_noise_training_never_ends():

@@ -129,11 +129,16 @@ def test_training_on_digits_that_is_stopped_stays_within_the_theory(stopped):
     assert np.max(stopped_z(stopped)) < 5
 
 
-@pytest.mark.parametrize("wrong", [
-    {"ridge": [1 / 30, 1 / 1000], "time": None},          # the heuristic λ = 1/t
-    {"generations": [[1], [3]]}, {"generations": [[0], [1]]},
-    {"time": [60, 2000]},                                 # a loss without its factor 1/2
-], ids=["heuristic", "a generation more", "generations fewer", "twice the time"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ridge": [1 / 30, 1 / 1000], "time": None},  # the heuristic λ = 1/t
+        {"generations": [[1], [3]]},
+        {"generations": [[0], [1]]},
+        {"time": [60, 2000]},  # a loss without its factor 1/2
+    ],
+    ids=["heuristic", "a generation more", "generations fewer", "twice the time"],
+)
 def test_wrong_theories_of_stopping_are_rejected(stopped, wrong):
     assert np.max(stopped_z(stopped, **wrong)) > 5
 

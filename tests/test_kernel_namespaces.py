@@ -89,7 +89,8 @@ KERNELS = {
     "shifted sources": (several_sources, (SHIFTED, COUNT, ROWS, EQUAL * [[1], [0.3], [2]], RIDGE)),
     "fit, shared inputs": (fit_shared, (ATOMS_OF, ROWS, NOISES, UNEQUAL, RIDGE, MODELS, JOINT)),
     "fit, shifted inputs": (
-        fit_shifted, (ATOMS_OF, SHIFTED, ROWS, NOISES, EQUAL * [[1], [0.3], [2]], RIDGE, MODELS, JOINT)
+        fit_shifted,
+        (ATOMS_OF, SHIFTED, ROWS, NOISES, EQUAL * [[1], [0.3], [2]], RIDGE, MODELS, JOINT),
     ),
     "mixture": (lambda c, m, j: mixture(c, m, pairs(j)), (RNG.standard_normal((SOURCES, POINTS)), MODELS, JOINT)),
     "readout": (readout, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
@@ -105,12 +106,18 @@ KERNELS = {
         (ATOMS_OF, SAMPLES, FEATURES, NOISE**2, MOVING, MODELS[0]),
     ),
     "complex_ridge": (complex_ridge, (SPECTRUM[0], COUNT[0], np.float64(5), TURNED)),
-    "gradient flow": (trained("gradient-flow"), (ATOMS_OF, SAMPLES, NOISE, (np.geomspace(1e-3, 1e4, POINTS),),
-                                                 MODELS[0])),
-    "gradient descent": (trained("gradient-descent"), (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, 3.0 ** np.arange(POINTS)),
-                                                       MODELS[0])),
-    "iterated ridge": (trained("iterated-ridge"), (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, 3.0 ** np.arange(POINTS)),
-                                                   MODELS[0])),
+    "gradient flow": (
+        trained("gradient-flow"),
+        (ATOMS_OF, SAMPLES, NOISE, (np.geomspace(1e-3, 1e4, POINTS),), MODELS[0]),
+    ),
+    "gradient descent": (
+        trained("gradient-descent"),
+        (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, 3.0 ** np.arange(POINTS)), MODELS[0]),
+    ),
+    "iterated ridge": (
+        trained("iterated-ridge"),
+        (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, 3.0 ** np.arange(POINTS)), MODELS[0]),
+    ),
 }
 
 
@@ -143,8 +150,9 @@ def test_numpy_duals_and_jax_agree(name):
     plain = leaves(kernel(*arguments))
     carried = leaves(kernel(*tree_map(lambda x, *t: Dual(x, np.stack(t)), arguments, *moved)))
     with jax.enable_x64(True):
-        along = jax.jit(lambda a, t: jax.jvp(lambda *a: tuple(x for x in jax.tree.leaves(kernel(*a))
-                                                              if x.dtype != bool), a, t))
+        along = jax.jit(
+            lambda a, t: jax.jvp(lambda *a: tuple(x for x in jax.tree.leaves(kernel(*a)) if x.dtype != bool), a, t)
+        )
         traced = [along(arguments, t) for t in moved]
     flags = [x for x in plain if np.asarray(x).dtype == bool]
     assert all(np.all(flag) for flag in flags)

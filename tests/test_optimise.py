@@ -117,6 +117,73 @@ def test_bounds_are_reached_and_named():
         assert (best.ridge, best.test_error, bool(best.at_bound)) == (np.inf, 1.0, True)
 
 
+@pytest.mark.parametrize("samples", [3, 30, 59.5, 99.9, 99.99, 100, 250])
+def test_without_noise_no_ridge_is_best(samples):
+    """The slope at zero is zero, of which rounding leaves either sign."""
+    for w0 in (iso(), iso(1000, 3.0), mc.truth(mc.Spectrum([1e-6], [1e6], 100))):
+        best = optimal_ridge(mc.fit(w0.label(samples)))
+        assert (best.ridge, bool(best.at_bound)) == (0, True)
+        assert best.test_error == mc.predict(mc.fit(w0.label(samples))).test_error
+
+
+def test_the_least_noise_that_is_felt_asks_for_a_ridge():
+    best = optimal_ridge(mc.fit(iso().label(np.array([20.0, 59.5, 300.0]), 1e-5)))
+    np.testing.assert_allclose(best.ridge, 1e-10 * 100 / np.array([20.0, 59.5, 300.0]), rtol=1e-3)
+
+
+def test_the_best_ridge_over_random_features():
+    """Slopes at tiny ridges drown in rounding: no ridge of a fine grid may be better."""
+    samples = np.array([2.5, 3.2, 4.0, 20.0, 228.0])[:, None, None]
+    noise, features = np.array([0.0, 0.01, 0.1, 0.4])[:, None], np.array([1.5, 3.0, 3.02, 3.46, 10.0])
+    for labels in (iso(3), mc.fit(iso(3).label(5, 0.3), ridge=0.1)):
+        best = optimal_ridge(mc.fit(labels.label(samples, noise), features=features))
+        columns = labels.label(samples[..., None], noise[..., None])
+        model = mc.fit(columns, ridge=np.array([0.0, *np.geomspace(1e-12, 1e3, 200)]), features=features[:, None])
+        least = mc.predict(model).test_error.min(-1)
+        assert np.all(best.test_error <= least * (1 + 1e-10) + 1e-14)
+        assert np.any(best.at_bound) & ~np.all(best.at_bound)
+
+
+SLOW = mc.truth(mc.power_law(10, 0.1, dim=200))
+SLOW_DIRECTIONS = {
+    "steep": SLOW.label(60, 0.01),
+    "steep, no noise": SLOW.label(60),
+    "light rows": mc.truth(mc.power_law(1.5, 0.5, dim=50)).label(150, 0.1, weight=1e-12),
+    "heavy rows": mc.truth(mc.power_law(1.5, 0.5, dim=50)).label(20, 0.1, weight=1e12),
+}
+
+
+@pytest.mark.parametrize("source", SLOW_DIRECTIONS.values(), ids=SLOW_DIRECTIONS.keys())
+def test_training_is_searched_up_to_the_slowest_direction(source):
+    best = mc.optimal_stopping(mc.fit(source))
+    along = mc.predict(mc.fit(source, filter=mc.GradientFlow(np.geomspace(1e-20, 1e40, 500)))).test_error
+    ever = mc.predict(mc.fit(source)).test_error
+    assert best.test_error <= min(along.min(), ever) * (1 + 1e-9)
+    assert 1e-20 < best.time < 1e40
+    again = mc.predict(mc.fit(source, filter=mc.GradientFlow(best.time))).test_error
+    assert best.test_error == pytest.approx(again, rel=1e-9)
+
+
+def test_training_for_ever_is_least_squares():
+    for samples in (30, 60, 200):
+        best = mc.optimal_stopping(mc.fit(iso(50).label(samples)))
+        assert (best.time, bool(best.at_bound)) == (np.inf, True)
+        assert best.test_error == mc.predict(mc.fit(iso(50).label(samples))).test_error
+
+
+def test_an_empty_grid_has_empty_answers():
+    source = iso().label([], 0.1)
+    for answer in (
+        mc.predict(mc.fit(source)),
+        mc.test_error(mc.isotropic(10), [], 0.1, 0.1),
+        optimal_ridge(mc.fit(source)),
+        mc.optimal_stopping(mc.fit(source)),
+        mc.predict(mc.fit(source, filter=mc.GradientFlow(1.0))),
+        tune(mc.fit(source, ridge=lam), {lam: (0.1, 1)}),
+    ):
+        assert np.shape(answer.test_error) == (0,)
+
+
 def test_only_the_last_ridge_moves():
     labels = mc.chain(POWER_LAW, 3, 200, 0.1, ridge=lam)
     best = optimal_ridge(mc.fit(labels.label(100, 0.1), ridge=lam), {lam: [1e-3, 1e-1]})

@@ -40,8 +40,13 @@ def _chains():
     rng = np.random.default_rng(0)
     for _ in range(12):
         start = mc.truth(mc.power_law(float(rng.uniform(1.1, 2)), float(rng.uniform(0.3, 1)), dim=60))
-        labels = mc.chain(start, int(rng.integers(1, 4)), int(rng.choice([90, 120])), float(rng.uniform(0.3, 0.6)),
-                          ridge=float(rng.choice([0.0, 0.01])))
+        labels = mc.chain(
+            start,
+            int(rng.integers(1, 4)),
+            int(rng.choice([90, 120])),
+            float(rng.uniform(0.3, 0.6)),
+            ridge=float(rng.choice([0.0, 0.01])),
+        )
         yield mc.fit(labels.label(int(rng.choice([40, 150])), float(rng.uniform(0.1, 0.3))), ridge=0.02)
 
 

@@ -51,12 +51,14 @@ def reference(name, beta, r, dim, kappa, start=100, terms=8):
 
 def functional(name, spectrum, kappa):
     s, theta, mu = spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity
-    return np.sum({
-        "df1": mu * s / (s + kappa),
-        "df2": mu * (s / (s + kappa)) ** 2,
-        "signal": theta * s / (s + kappa) ** 2,
-        "inverse": mu / (s + kappa) ** 2,
-    }[name])
+    return np.sum(
+        {
+            "df1": mu * s / (s + kappa),
+            "df2": mu * (s / (s + kappa)) ** 2,
+            "signal": theta * s / (s + kappa) ** 2,
+            "inverse": mu / (s + kappa) ** 2,
+        }[name]
+    )
 
 
 def deviation(name, beta, r, dim, kappa, spectrum=None):

@@ -85,9 +85,7 @@ def predicted(eigenvalues, truth, fits, tests):
         parents = [parent for parent, _, _ in fit.sources]
         rows, noise = (jnp.asarray([[s[i]] for s in fit.sources], jnp.float64) for i in (1, 2))
         parts, samples, _ = pooling.shares(rows, jnp.ones_like(rows))
-        below = {
-            (g, h): joint[max(a, b), min(a, b)] for g, a in enumerate(parents) for h, b in enumerate(parents[:g])
-        }
+        below = {(g, h): joint[max(a, b), min(a, b)] for g, a in enumerate(parents) for h, b in enumerate(parents[:g])}
         label, doubt = pooled(atoms, atoms.eigenvalues, parts, noise, tuple(models[p] for p in parents), below)
         new, learned, converged = stepped(
             atoms, atoms.eigenvalues, samples, one(fit.features), doubt, one(fit.ridge), True, label
@@ -150,9 +148,7 @@ KINDS = {
     "synthetic labels": (SHRINKING, Fit(((1, 90, 0.1),), 50, 0.02)),
     "labels of a small model": (SMALL, Fit(((1, 60, 0.1),), 80, 0.02)),
     "truth and a fit": (SHRINKING, Fit(((0, 40, 0.3), (1, 80, 0.1)), 45, 0.01)),
-    "three sources, two from one fit": (
-        SHRINKING, SMALL, Fit(((1, 30, 0.1), (2, 30, 0.3), (1, 20, 0.0)), 100, 0.02)
-    ),
+    "three sources, two from one fit": (SHRINKING, SMALL, Fit(((1, 30, 0.1), (2, 30, 0.3), (1, 20, 0.0)), 100, 0.02)),
 }
 CASES = list(itertools.product({"flat": FLAT, "steep": STEEP}.items(), KINDS.items()))
 TESTED = {"flat": np.linspace(2, 0, 60), "steep": NUMBERS**-0.6}
@@ -329,8 +325,15 @@ def error_by_mpmath(s, samples, features, ridge, noise, label, ratio, truth):
 @pytest.mark.parametrize(
     ("samples", "features", "ridge"),
     [
-        (20, 20, 1e-25), (20, 20.001, 1e-12), (25, 20, 1e-30), (20, 30, 1e-9), (40 + 1e-7, 60, 1e-18), (60, 40, 1e-14),
-        (20, 1e12, 1e-3), (1e7, 20, 1e-5), (30, 35, 1e3),
+        (20, 20, 1e-25),
+        (20, 20.001, 1e-12),
+        (25, 20, 1e-30),
+        (20, 30, 1e-9),
+        (40 + 1e-7, 60, 1e-18),
+        (60, 40, 1e-14),
+        (20, 1e12, 1e-3),
+        (1e7, 20, 1e-5),
+        (30, 35, 1e3),
     ],
 )
 @pytest.mark.parametrize("name", ["flat", "power law"])
@@ -431,8 +434,14 @@ def test_the_catalogue_says_the_same():
 
 
 STRETCHED = [
-    (30.0, 18.0, 0.05), (18.0, 30.0, 0.05), (22.0, 22.0, 0.01), (50.0, 20.0, 0.0), (20.0, 50.0, 0.0),
-    (25.0, np.inf, 0.03), (25.0, 1e8, 0.03), (60.0, 50.0, 0.0),
+    (30.0, 18.0, 0.05),
+    (18.0, 30.0, 0.05),
+    (22.0, 22.0, 0.01),
+    (50.0, 20.0, 0.0),
+    (20.0, 50.0, 0.0),
+    (25.0, np.inf, 0.03),
+    (25.0, 1e8, 0.03),
+    (60.0, 50.0, 0.0),
 ]
 
 

@@ -39,9 +39,7 @@ def solved(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
 def excess(eigenvalues, multiplicity, samples, ridge, kappa):
     """T − df_1(κ) − Tλ/κ, in mpmath's current precision."""
     one = mpmath.mpf(1)
-    fitted = (
-        float(m) / (one + kappa / float(s)) for s, m in zip(eigenvalues, multiplicity, strict=True) if s and m
-    )
+    fitted = (float(m) / (one + kappa / float(s)) for s, m in zip(eigenvalues, multiplicity, strict=True) if s and m)
     return float(samples) - mpmath.fsum(fitted) - float(samples) * (float(ridge) / kappa)
 
 
@@ -244,9 +242,7 @@ def test_invariances():
         )
     split = solved(np.tile(eigenvalues, 2), np.repeat([0.25, 0.75], 40), samples, ridges)[0]
     np.testing.assert_allclose(split, kappa, rtol=1e-13)
-    np.testing.assert_allclose(
-        solved(np.tile(eigenvalues, 2), np.ones(80), 2 * samples, ridges)[0], kappa, rtol=1e-13
-    )
+    np.testing.assert_allclose(solved(np.tile(eigenvalues, 2), np.ones(80), 2 * samples, ridges)[0], kappa, rtol=1e-13)
 
 
 def kappa_of(eigenvalues, multiplicity, samples, ridge):
@@ -367,10 +363,7 @@ def test_samples_left_near_the_interpolation_threshold():
             jnp.array([kappa]),
         )
         with mpmath.workdps(60):
-            exact = [
-                float(T - mpmath.fsum((s / (mpmath.mpf(s) + kappa)) ** m for s in eigenvalues))
-                for m in (1, 2)
-            ]
+            exact = [float(T - mpmath.fsum((s / (mpmath.mpf(s) + kappa)) ** m for s in eigenvalues)) for m in (1, 2)]
             slope = float(mpmath.fsum(s * kappa / (mpmath.mpf(s) + kappa) ** 2 for s in eigenvalues))
         for value, want in zip(samples_left(*arguments), exact, strict=True):
             np.testing.assert_allclose(value[0], want, rtol=1e-13, atol=1e-14 * slope)

@@ -124,7 +124,7 @@ def test_a_direct_fit_is_a_fit_of_the_drawn_rows():
     model = mc.fit(steep.label(9, 0.3, weight=2.0, inputs=np.sqrt), steep.label(8, 0.1), ridge=0.05)
     _, (problem,) = problems_of(model)
     estimate = mc.simulate(model, 2, seed=4, sampler="direct")
-    (_, key, _, _), = estimate.streams
+    ((_, key, _, _),) = estimate.streams
     generator = samplers.Streams(key).at(trial=1, step=1)
     s, w0 = problem.eigenvalues, problem.truth
     normal, moment = 17 * 0.05 * np.eye(12), 0.0
@@ -136,10 +136,17 @@ def test_a_direct_fit_is_a_fit_of_the_drawn_rows():
     assert error == pytest.approx(estimate.draws[1], rel=1e-10)
 
 
-@pytest.mark.parametrize("model", [
-    LAWS["student", "least squares"], LAWS["student", "a chain of least squares"], LAWS["bartlett", "T < d"],
-    LAWS["bartlett", "several sources"], LAWS["bartlett", "accumulated"], LAWS["bidiagonal", "T > d"],
-])
+@pytest.mark.parametrize(
+    "model",
+    [
+        LAWS["student", "least squares"],
+        LAWS["student", "a chain of least squares"],
+        LAWS["bartlett", "T < d"],
+        LAWS["bartlett", "several sources"],
+        LAWS["bartlett", "accumulated"],
+        LAWS["bidiagonal", "T > d"],
+    ],
+)
 @pytest.mark.parametrize("sampler", ["auto", "direct"])
 def test_averaging_over_label_noise_keeps_the_mean_and_lowers_the_spread(model, sampler):
     plain = mc.simulate(model, TRIALS, seed=1, sampler=sampler)

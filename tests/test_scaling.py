@@ -134,9 +134,7 @@ def test_dimension_that_the_optimum_outgrows(f):
         errors = []
         for samples in (1e16, 1e20):
             error, low = curve(1.5, 0.5, samples, a=0.0, f=f)
-            at = brentq(
-                lambda x, e=error, t=samples: math.log(max(e(x)[1], 1e-300)) + ell * math.log(t), low, 5
-            )
+            at = brentq(lambda x, e=error, t=samples: math.log(max(e(x)[1], 1e-300)) + ell * math.log(t), low, 5)
             errors.append(error(at)[0])
         return -np.log(errors[1] / errors[0]) / math.log(1e4)
 
@@ -173,9 +171,7 @@ def test_terms_add_up_to_the_measured_curve():
         errors = []
         for samples in (1e12, 1e15):
             error, low = curve(1.5, 0.5, samples, a=0.25, b=0.75)
-            at = brentq(
-                lambda x, e=error, t=samples: math.log(max(e(x)[1], 1e-300)) + ell * math.log(t), low, 5
-            )
+            at = brentq(lambda x, e=error, t=samples: math.log(max(e(x)[1], 1e-300)) + ell * math.log(t), low, 5)
             errors.append(error(at)[0])
         assert np.log(errors[1] / errors[0]) / math.log(1e3) == pytest.approx(law.test_error, abs=0.03)
 

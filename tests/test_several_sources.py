@@ -13,14 +13,27 @@ from modelcollapse.numerics.steps.moments import Atoms, Moments, readout
 
 NUMBERS = np.arange(1.0, 31)
 SPECTRA = {
-    "flat": np.ones(30), "power law": NUMBERS**-1.5, "steep": NUMBERS**-6.0, "gap": np.repeat([1.0, 1e-12], 15),
+    "flat": np.ones(30),
+    "power law": NUMBERS**-1.5,
+    "steep": NUMBERS**-6.0,
+    "gap": np.repeat([1.0, 1e-12], 15),
 }
 NEAR = 2.0**-30  # the sum of the rows is exact
-ROWS = np.array([
-    [10, 25], [30, 40], [30, NEAR], [30 - NEAR, 500], [15, 15], [14, 15], [29, 1 - NEAR], [29, 1 + NEAR], [3, 1e6],
-    [0.25, 0.5],
-])
-WEIGHTS = np.array([[1, 1], [1, .3], [1, 1e-12], [1e-12, 1], [1e12, 1e-3]])
+ROWS = np.array(
+    [
+        [10, 25],
+        [30, 40],
+        [30, NEAR],
+        [30 - NEAR, 500],
+        [15, 15],
+        [14, 15],
+        [29, 1 - NEAR],
+        [29, 1 + NEAR],
+        [3, 1e6],
+        [0.25, 0.5],
+    ]
+)
+WEIGHTS = np.array([[1, 1], [1, 0.3], [1, 1e-12], [1e-12, 1], [1e12, 1e-3]])
 RIDGES = [0.0, 1e-25, 1e-12, 1e-3, 10.0]
 GRID = [(*rows, *weights, ridge) for rows in ROWS for weights in WEIGHTS for ridge in RIDGES]
 
@@ -132,8 +145,13 @@ def test_the_kernel_for_shared_inputs_is_the_general_one(name):
 
 @pytest.mark.parametrize(
     ("rows", "weights", "ridge"),
-    [((10, 25), (1, .3), 1e-3), ((10, 5), (1, .3), 0.0), ((40, 25), (1, 1e-6), 0.0), ((29, 1 - 1e-6), (1, 20.), 1e-14),
-     ((10, 25), (2, 2), 1e-2)],
+    [
+        ((10, 25), (1, 0.3), 1e-3),
+        ((10, 5), (1, 0.3), 0.0),
+        ((40, 25), (1, 1e-6), 0.0),
+        ((29, 1 - 1e-6), (1, 20.0), 1e-14),
+        ((10, 25), (2, 2), 1e-2),
+    ],
 )
 def test_derivatives_are_those_of_sixty_digits(rows, weights, ridge):
     s = SPECTRA["power law"]
@@ -141,8 +159,10 @@ def test_derivatives_are_those_of_sixty_digits(rows, weights, ridge):
     moving = [k for k in range(5) if k < 4 or ridge > 0]
     seeds = np.eye(5)[:, :, None]
     numbers = [Dual(np.array([x]), seed) for x, seed in zip(point, seeds.transpose(1, 0, 2), strict=True)]
-    both = [Dual(np.stack([x.value for x in pair]), np.stack([x.tangents for x in pair], 1))
-            for pair in (numbers[:2], numbers[2:4])]
+    both = [
+        Dual(np.stack([x.value for x in pair]), np.stack([x.tangents for x in pair], 1))
+        for pair in (numbers[:2], numbers[2:4])
+    ]
     kappa, q, h, _ = shared_sources(s[None], np.ones((1, 30)), *both, numbers[4])
     with mpmath.workdps(60):
         for k in moving:
@@ -261,12 +281,14 @@ def test_a_source_without_inputs_is_as_good_as_none(samples):
         here = several_sources(given[0], one, *given[1:], zero)
         assert here.converged.all()
         count = len(order)
-        step, _ = fit(atoms, inputs, here, rows[order], 0.1 + 0 * rows[order], weights[order], zero, False,
-                      (truth,) * count, {})
+        step, _ = fit(
+            atoms, inputs, here, rows[order], 0.1 + 0 * rows[order], weights[order], zero, False, (truth,) * count, {}
+        )
         found.append(readout(atoms, s, step))
     shared = shared_sources(s, one, rows[[0, 2]], weights[[0, 2]], zero)
-    step, _ = fit(atoms, s[None], shared, rows[[0, 2]], 0.1 + 0 * rows[[0, 2]], weights[[0, 2]], zero, False,
-                  (truth, truth), {})
+    step, _ = fit(
+        atoms, s[None], shared, rows[[0, 2]], 0.1 + 0 * rows[[0, 2]], weights[[0, 2]], zero, False, (truth, truth), {}
+    )
     for other in (*found[1:], readout(atoms, s, step)):
         assert np.allclose(found[0], other, rtol=1e-8, atol=0)
 

@@ -32,8 +32,10 @@ def test_a_seed_gives_the_same_numbers_however_the_work_is_cut(model, options):
 
 
 def test_seeds_of_any_kind_and_size():
-    draws = [mc.simulate(MODELS["student"], 3, seed=seed).draws
-             for seed in (1, 2**32 + 1, 2**64 + 1, 2**200, np.random.SeedSequence(1, spawn_key=(3,)))]
+    draws = [
+        mc.simulate(MODELS["student"], 3, seed=seed).draws
+        for seed in (1, 2**32 + 1, 2**64 + 1, 2**200, np.random.SeedSequence(1, spawn_key=(3,)))
+    ]
     assert len({d.tobytes() for d in draws}) == len(draws)
     again = mc.simulate(MODELS["student"], 3, seed=np.random.SeedSequence(1))
     assert np.array_equal(again.draws, draws[0])
@@ -69,14 +71,17 @@ def test_shifted_inputs_over_atoms_are_those_of_their_directions():
     w0 = mc.truth(mc.Spectrum([2.0, 1.0], [1.0, 3.0], [2, 3]))
     by_atom = mc.fit(w0.label(9, 0.3, inputs=[1.0, 4.0]), ridge=0.1)
     by_rule = mc.fit(w0.label(9, 0.3, inputs=lambda s: np.where(s == 2, 1.0, 4.0)), ridge=0.1)
-    assert np.array_equal(mc.simulate(by_atom, 5, inputs=[3.0, 1.0]).draws,
-                          mc.simulate(by_rule, 5, inputs=lambda s: np.where(s == 2, 3.0, 1.0)).draws)
+    assert np.array_equal(
+        mc.simulate(by_atom, 5, inputs=[3.0, 1.0]).draws,
+        mc.simulate(by_rule, 5, inputs=lambda s: np.where(s == 2, 3.0, 1.0)).draws,
+    )
 
 
 def test_dropped_sources_change_nothing_but_the_number_of_rows():
     kept = mc.fit(steep.label(20, 0.3), ridge=0.1)
-    assert np.array_equal(mc.simulate(kept, 5).draws,
-                          mc.simulate(mc.fit(steep.label(20, 0.3), steep.label(0), ridge=0.1), 5).draws)
+    assert np.array_equal(
+        mc.simulate(kept, 5).draws, mc.simulate(mc.fit(steep.label(20, 0.3), steep.label(0), ridge=0.1), 5).draws
+    )
     unused = mc.fit(steep.label(20, 0.3), steep.label(20, weight=0), ridge=0.05)
     assert np.allclose(mc.simulate(kept, 5).draws, mc.simulate(unused, 5).draws)
 
@@ -156,19 +161,22 @@ def test_an_estimate_prints_and_pickles():
 # heavy tails
 
 
-@pytest.mark.parametrize(("model", "index"), [
-    (mc.fit(iso.label(12, 0.1)), 0.5),
-    (mc.fit(iso.label(14, 0.1)), 1.5),
-    (mc.fit(iso.label(10, 0.1)), 1.5),
-    (mc.fit(iso.label(14)), np.inf),  # no noise: exact
-    (mc.fit(iso.label(14, 0.1), ridge=1e-3), np.inf),
-    (mc.fit(mc.fit(iso.label(15, 0.1)).label(30, 0.1), ridge=1.0), 2.0),  # inherited
-    (mc.fit(mc.fit(iso.label(15, 0.1)).label(30, 0.1), ridge=np.inf), np.inf),
-    (mc.fit(iso.label(7, 0.1), iso.label(8, 0.1)), 2.0),
-    (mc.fit(iso.label(7), mc.fit(iso.label(40, 0.1)).label(8)), 2.0),  # labels that contradict each other
-    (mc.accumulate(iso, 2, 7, 0.1), 1.5),
-    (0.5 * mc.fit(iso.label(13, 0.1)) + 0.5 * iso, 1.0),
-])
+@pytest.mark.parametrize(
+    ("model", "index"),
+    [
+        (mc.fit(iso.label(12, 0.1)), 0.5),
+        (mc.fit(iso.label(14, 0.1)), 1.5),
+        (mc.fit(iso.label(10, 0.1)), 1.5),
+        (mc.fit(iso.label(14)), np.inf),  # no noise: exact
+        (mc.fit(iso.label(14, 0.1), ridge=1e-3), np.inf),
+        (mc.fit(mc.fit(iso.label(15, 0.1)).label(30, 0.1), ridge=1.0), 2.0),  # inherited
+        (mc.fit(mc.fit(iso.label(15, 0.1)).label(30, 0.1), ridge=np.inf), np.inf),
+        (mc.fit(iso.label(7, 0.1), iso.label(8, 0.1)), 2.0),
+        (mc.fit(iso.label(7), mc.fit(iso.label(40, 0.1)).label(8)), 2.0),  # labels that contradict each other
+        (mc.accumulate(iso, 2, 7, 0.1), 1.5),
+        (0.5 * mc.fit(iso.label(13, 0.1)) + 0.5 * iso, 1.0),
+    ],
+)
 def test_which_moments_exist(model, index):
     _, (problem,) = problems_of(model)
     assert tail_index(problem) == index

@@ -202,8 +202,10 @@ def test_atoms_of_traced_leaves():
             value, slopes = traced(1.7, 0.4)
             assert float(value) == pytest.approx(error(1.7, 0.4, dim, np), rel=1e-12)
             h = 1e-5  # central differences: truncation about h², roundoff about 1e-16/h
-            numeric = [(error(1.7 + h, 0.4, dim, np) - error(1.7 - h, 0.4, dim, np)) / (2 * h),
-                       (error(1.7, 0.4 + h, dim, np) - error(1.7, 0.4 - h, dim, np)) / (2 * h)]
+            numeric = [
+                (error(1.7 + h, 0.4, dim, np) - error(1.7 - h, 0.4, dim, np)) / (2 * h),
+                (error(1.7, 0.4 + h, dim, np) - error(1.7, 0.4 - h, dim, np)) / (2 * h),
+            ]
             assert np.allclose([float(slope) for slope in slopes], numeric, rtol=1e-7)
         with pytest.raises(TypeError, match="dim of a power law is traced"):
             jax.jit(lambda dim: error(1.7, 0.4, dim, jnp))(10.0)
@@ -255,8 +257,13 @@ def test_content_decides_equality(build):
 
 def test_spectra_that_differ():
     base = Spectrum([1.0, 2.0], [1.0, 1.0])
-    for other in (Spectrum([1.0, 2.0], [1.0, 2.0]), Spectrum([1.0, 2.5], 1.0), Spectrum([1.0, 2.0], 1.0, 2.0),
-                  Spectrum([[1.0, 2.0]], 1.0), Spectrum([1.0, 2.0, 3.0], 1.0)):
+    for other in (
+        Spectrum([1.0, 2.0], [1.0, 2.0]),
+        Spectrum([1.0, 2.5], 1.0),
+        Spectrum([1.0, 2.0], 1.0, 2.0),
+        Spectrum([[1.0, 2.0]], 1.0),
+        Spectrum([1.0, 2.0, 3.0], 1.0),
+    ):
         assert base != other
     assert base == Spectrum([1, 2], 1)
 
@@ -352,8 +359,12 @@ def test_kernel_by_name():
     pytest.importorskip("sklearn")
     inputs, targets = RNG.standard_normal((30, 3)), RNG.standard_normal(30)
     squared = ((inputs[:, None] - inputs) ** 2).sum(-1)
-    assert np.allclose(from_samples(inputs, targets, "rbf", gamma=0.3).eigenvalues,
-                       from_gram(np.exp(-0.3 * squared), targets).eigenvalues, rtol=1e-6, atol=1e-15)
+    assert np.allclose(
+        from_samples(inputs, targets, "rbf", gamma=0.3).eigenvalues,
+        from_gram(np.exp(-0.3 * squared), targets).eigenvalues,
+        rtol=1e-6,
+        atol=1e-15,
+    )
     with pytest.raises(ValueError, match=r"'rfb' is unknown.*rbf"):
         from_samples(inputs, targets, "rfb")
     with pytest.raises(TypeError, match="does not take"):

@@ -14,7 +14,7 @@ POWER_LAW = mc.power_law(1.5, 0.5, dim=200)
 
 
 @pytest.fixture
-def tables(monkeypatch):
+def look_ups(monkeypatch):
     """Counts the look-ups, so that no test passes for want of a table."""
     used = []
 
@@ -55,11 +55,11 @@ def pipelines():
 
 
 @pytest.mark.parametrize(("name", "model", "options"), list(pipelines()), ids=named)
-def test_tables_agree_with_direct_evaluation(name, model, options, tables, monkeypatch):
+def test_tables_agree_with_direct_evaluation(name, model, options, look_ups, monkeypatch):
     direct = directly(monkeypatch, model, **options)
-    assert not tables
+    assert not look_ups
     surface = mc.predict(model, **options)
-    assert tables
+    assert look_ups
     for part, value in surface.to_dict().items():
         scale = direct.test_error if part == "collapse" else direct.to_dict()[part]
         assert np.all(np.abs(value - direct.to_dict()[part]) <= 1e-12 * scale), part
@@ -102,14 +102,14 @@ def test_a_table_without_certificate_is_not_used(monkeypatch):
     assert enough.all()
 
 
-def test_points_that_tables_do_not_serve(tables, monkeypatch):
+def test_points_that_tables_do_not_serve(look_ups, monkeypatch):
     """λ = 0 on both sides of T = d and at it, and λ = ∞, in one grid with points that tables do serve."""
     samples = np.concatenate([np.geomspace(3, 80, 27), [99, 100, 101]])[:, None]
     ridges = np.concatenate([[0.0, np.inf], np.geomspace(1e-9, 3, 23)])
     w0 = mc.truth(mc.power_law(1.5, 0.5, dim=100))
     model = mc.fit(mc.chain(w0, 2, 400, 0.1).label(samples, 0.1), ridge=ridges)
     surface, direct = mc.predict(model), directly(monkeypatch, model)
-    assert tables
+    assert look_ups
     np.testing.assert_allclose(surface.test_error, direct.test_error, rtol=1e-12)
     assert surface.test_error[28, 0] == np.inf
     assert np.all(np.isfinite(np.delete(surface.test_error.ravel(), 28 * 25)))
@@ -160,12 +160,12 @@ def reference(s, signal, samples, noise, ridge, generations, rows, start):
 
 
 @pytest.mark.parametrize(("name", "s", "samples", "ridges"), list(hard_problems()), ids=named)
-def test_hard_problems_in_sixty_digits(name, s, samples, ridges, tables):
+def test_hard_problems_in_sixty_digits(name, s, samples, ridges, look_ups):
     """Relative error 1e-9 throughout; T itself is rounded at T = d ∓ 1e-9, which moves the exact error by 7e-6."""
     signal = np.ones_like(s)
     model = mc.fit(mc.chain(mc.truth(mc.Spectrum(s, signal)), 10, 1200, 0.1).label(samples, 0.1), ridge=ridges)
     errors = mc.predict(model).test_error
-    assert tables
+    assert look_ups
     kappa = mc.effective_ridge(mc.Spectrum(s, signal), samples, ridges)
     for i in range(len(samples)):
         for j in (0, 1, 23, 60)[i % 2 :: 2]:
@@ -173,13 +173,13 @@ def test_hard_problems_in_sixty_digits(name, s, samples, ridges, tables):
             assert errors[i, j] == pytest.approx(expected, rel=1e-9), (samples[i, 0], ridges[j])
 
 
-def test_one_hundred_thousand_eigenvalues_of_a_steep_power_law(tables):
+def test_one_hundred_thousand_eigenvalues_of_a_steep_power_law(look_ups):
     """j^-4, the atoms of the tables against the plain sum over all directions, at κ certified by its equation."""
     s = np.arange(1.0, 100_001) ** -4
     samples, ridges = np.geomspace(10, 5e4, 30)[:, None], np.geomspace(1e-16, 1, 30)
     spectrum = mc.Spectrum(s, np.ones_like(s))
     errors = mc.predict(mc.fit(mc.truth(spectrum).label(samples, 0.1), ridge=ridges)).test_error
-    assert tables
+    assert look_ups
     kappa = mc.effective_ridge(spectrum, samples, ridges)
     for i, j in [(0, 0), (0, 29), (15, 10), (29, 0), (29, 29)]:
         T, k = samples[i, 0], kappa[i, j]
@@ -194,15 +194,16 @@ def test_one_hundred_thousand_eigenvalues_of_a_steep_power_law(tables):
 
 def test_generations_are_computed_once_for_a_grid_of_last_fits(monkeypatch):
     """On a grid too small for tables, the chain runs on one lane."""
-    from modelcollapse.numerics.evaluation import walk
+    from modelcollapse.numerics.evaluation import on_spectrum
+    from modelcollapse.theory.pipelines.steps import ChainStep
 
-    lanes = []
+    lanes, (kernel, looped) = [], on_spectrum._KERNELS[ChainStep]
 
-    def watched(atoms, *arguments, chain=walk._repeated["chain"], **options):
+    def watched(atoms, *arguments, **options):
         lanes.append(len(arguments[0]))
-        return chain(atoms, *arguments, **options)
+        return kernel(atoms, *arguments, **options)
 
-    monkeypatch.setitem(walk._repeated, "chain", watched)
+    monkeypatch.setitem(on_spectrum._KERNELS, ChainStep, (watched, looped))
     model = mc.fit(mc.chain(mc.truth(POWER_LAW), 3, 90, 0.2, 0.1).label(SAMPLES, 0.1), ridge=0.1)
     errors = mc.predict(model).test_error
     assert lanes == [1]
@@ -224,7 +225,7 @@ def test_numbers_and_grid_sizes_do_not_compile():
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):
     import gc
 
-    from modelcollapse.numerics.evaluation import lanes
+    from modelcollapse.numerics.evaluation import grid
 
     calls = []
 
@@ -234,14 +235,14 @@ def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypa
 
     monkeypatch.setattr(mc.Spectrum, "compress", counted)
     gc.collect()
-    before = len(lanes._seen)
+    before = len(grid._compressed)
     spectrum = mc.Spectrum(np.arange(1.0, 5001) ** -1.1, 1.0)
     one, two = (mc.predict(mc.fit(mc.truth(spectrum).label(T, 0.1), ridge=0.1)).test_error for T in (100, 200))
     assert one > two
     assert len(calls) == 1
     del spectrum
     gc.collect()
-    assert len(lanes._seen) <= before
+    assert len(grid._compressed) <= before
 
 
 def test_covariate_shift_is_never_compressed():

@@ -15,9 +15,13 @@ FIND = settings(max_examples=400, deadline=None, database=None, derandomize=True
 
 
 @QUICK
-@given(strategies.ridges(min_value=0.5, max_value=2), strategies.noises(max_value=0.3),
-       strategies.sample_sizes(min_value=3, max_value=5), strategies.power_laws(max_beta=1.5, min_dim=4, max_dim=6),
-       strategies.spectra(min_dim=2, max_dim=5))
+@given(
+    strategies.ridges(min_value=0.5, max_value=2),
+    strategies.noises(max_value=0.3),
+    strategies.sample_sizes(min_value=3, max_value=5),
+    strategies.power_laws(max_beta=1.5, min_dim=4, max_dim=6),
+    strategies.spectra(min_dim=2, max_dim=5),
+)
 def test_bounds_are_kept(ridge, noise, samples, power_law, spectrum):
     assert 0.5 <= ridge <= 2
     assert 0 <= noise <= 0.3

@@ -49,9 +49,7 @@ def test_harm_is_found_where_it_is_planted(records):
     assert study.harms(records, method="GCV") == []
     assert study.harms(records, tolerance=-1.0)
     planted = [r for r in records if r.method != "ours"]
-    planted += [
-        study.Record(*(*r_values(r)[:7], r.mean + 10, 0.0, 0.0)) for r in records if r.method == "ours"
-    ]
+    planted += [study.Record(*(*r_values(r)[:7], r.mean + 10, 0.0, 0.0)) for r in records if r.method == "ours"]
     assert len(study.harms(planted)) == len(study.GENERATIONS) * 2
 
 

@@ -38,20 +38,30 @@ def test_predictions_agree_with_simulation(trained):
     assert agreement.verdict == "agrees", str(agreement)
 
 
-@pytest.mark.parametrize(("truth", "samples", "features"), [
-    (ROUND, 60, 120), (ROUND, 160, 40), (W0, 160, 40), (W0, 60, 50),
-])
+@pytest.mark.parametrize(
+    ("truth", "samples", "features"),
+    [
+        (ROUND, 60, 120),
+        (ROUND, 160, 40),
+        (W0, 160, 40),
+        (W0, 60, 50),
+    ],
+)
 def test_random_features_without_ridge_agree_with_simulation(truth, samples, features):
     """Budget: 0.01 each, 0.04 in all."""
     agreement = mc.crosscheck(mc.fit(truth.label(samples, 0.1), features=features), trials=300, seed=4, resolution=1.0)
     assert agreement.verdict == "agrees", str(agreement)
 
 
-@pytest.mark.parametrize(("right", "wrong"), [
-    ({"filter": mc.GradientFlow(200.0)}, {"ridge": 1 / 200.0}),                    # the heuristic λ = 1/t
-    ({"filter": mc.GradientFlow(200.0)}, {"filter": mc.GradientFlow(400.0)}),      # a loss without its factor 1/2
-    ({"ridge": 0.01, "features": 40}, {"ridge": 0.01}),                            # a model of unlimited size
-], ids=["heuristic", "twice the time", "features"])
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ({"filter": mc.GradientFlow(200.0)}, {"ridge": 1 / 200.0}),  # the heuristic λ = 1/t
+        ({"filter": mc.GradientFlow(200.0)}, {"filter": mc.GradientFlow(400.0)}),  # a loss without its factor 1/2
+        ({"ridge": 0.01, "features": 40}, {"ridge": 0.01}),  # a model of unlimited size
+    ],
+    ids=["heuristic", "twice the time", "features"],
+)
 def test_wrong_theories_are_rejected(right, wrong):
     """The negative control of the agreement above, with the same tool."""
     labels = mc.chain(W0, 5, 160, 0.3)
@@ -81,11 +91,15 @@ def test_endless_features_and_endless_training_are_the_plain_fit():
 DURATIONS = np.concatenate([[0, 1, 2, 7, 12, 13, 60], [500, 10_001, 123_456]])
 
 
-@pytest.mark.parametrize("make", [
-    lambda n: mc.GradientFlow(np.concatenate([[0, 1e-19], np.geomspace(1e-3, 1e6, 8)])[:, None]),
-    pytest.param(lambda n: mc.GradientDescent(0.7, n), marks=slow),
-    pytest.param(lambda n: mc.IteratedRidge(0.7, n[1:]), marks=slow),
-], ids=["flow", "descent", "rounds"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: mc.GradientFlow(np.concatenate([[0, 1e-19], np.geomspace(1e-3, 1e6, 8)])[:, None]),
+        pytest.param(lambda n: mc.GradientDescent(0.7, n), marks=slow),
+        pytest.param(lambda n: mc.IteratedRidge(0.7, n[1:]), marks=slow),
+    ],
+    ids=["flow", "descent", "rounds"],
+)
 def test_shared_contours_say_the_same_as_one_for_each_point(make, monkeypatch):
     labels = mc.chain(W0, [0, 1, 5], 100, 0.1)
     model = mc.fit(labels.label(150, 0.1, weight=0.5, inputs=np.sqrt), filter=make(DURATIONS[:, None]))
@@ -99,10 +113,14 @@ def test_shared_contours_say_the_same_as_one_for_each_point(make, monkeypatch):
         assert np.allclose(getattr(shared, name), getattr(alone, name), rtol=1e-9, atol=1e-13)
 
 
-@pytest.mark.parametrize("make", [
-    lambda x: {"filter": mc.GradientFlow(x)},
-    pytest.param(lambda x: {"ridge": 1e-3, "features": x}, marks=slow),
-], ids=["time", "features"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: {"filter": mc.GradientFlow(x)},
+        pytest.param(lambda x: {"ridge": 1e-3, "features": x}, marks=slow),
+    ],
+    ids=["time", "features"],
+)
 def test_derivatives_by_time_and_by_the_number_of_features(make):
     x, at = sympy.Symbol("x", positive=True), 30.0
     model = mc.fit(mc.chain(W0, 2, 100, 0.1).label(60, 0.3), **make(x))
@@ -112,7 +130,7 @@ def test_derivatives_by_time_and_by_the_number_of_features(make):
 
 def test_the_best_number_of_features_is_found():
     m = sympy.Symbol("m", positive=True)
-    model = mc.fit(W0.label(60, 0.5), features=m)          # no ridge: a peak at m = T, a valley before it
+    model = mc.fit(W0.label(60, 0.5), features=m)  # no ridge: a peak at m = T, a valley before it
     errors = mc.predict(model, {m: np.arange(2.0, 50.0)}).test_error
     best = mc.tune(model, {m: (2, 50)})
     assert abs(best.values[m] - (2 + np.argmin(errors))) < 1
@@ -126,8 +144,8 @@ def test_directions_add_up_and_tails_vanish_first():
     assert np.allclose(parts.bias.sum(-1), found.bias, rtol=1e-12)
     assert np.allclose(parts.variance.sum(-1), found.variance, rtol=1e-12)
     lost = parts.bias / parts.signal
-    assert np.all(np.diff(lost, axis=-1) > 0)              # the tail before the head
-    assert np.all(np.diff(lost, axis=0) > 0)               # more with every generation
+    assert np.all(np.diff(lost, axis=-1) > 0)  # the tail before the head
+    assert np.all(np.diff(lost, axis=0) > 0)  # more with every generation
     assert parts.learned[-1, 0] > 0.5 > 1e-3 > parts.learned[-1, -1]
 
 
@@ -170,23 +188,46 @@ def test_many_ways_to_say_one_pipeline():
 T = sympy.Symbol("T", positive=True)
 
 
-@pytest.mark.parametrize(("make", "error", "message"), [
-    (lambda: mc.fit(W0.label(9), ridge=0.1, filter=FLOW), ValueError, "comes with ridge = 0.1; give one or the other"),
-    (lambda: mc.fit(W0.label(9), features=3, filter=FLOW), ValueError, "comes with features = 3"),
-    (lambda: mc.fit(W0.label(9), filter=3.0), TypeError, "filter is a float; give GradientFlow"),
-    (lambda: mc.fit(W0.label(9), features=0), ValueError, "features = 0.0 is outside"),
-    (lambda: mc.fit(W0.label(9), W0.label(9, inputs=np.sqrt), filter=FLOW), ValueError, "sources of different inputs"),
-    (lambda: mc.predict(mc.fit(W0.label(9), W0.label(9, weight=2), filter=FLOW)), ValueError, "give them equal w"),
-    (lambda: mc.predict(mc.fit(W0.label(9), filter=mc.GradientDescent(5.0, 3))), ValueError, "step = 5.0 is unstable"),
-    (lambda: mc.tune(mc.fit(W0.label(99), filter=mc.GradientDescent(T, 3)), {T: (0.1, 5)}), ValueError, "is unstable"),
-    (lambda: mc.simulate(mc.fit(W0.label(9), features=3.5)), ValueError, "features = 3.5 is not whole"),
-    (lambda: mc.simulate(mc.fit(W0.label(9), filter=FLOW), backend="jax"), ValueError, "backend = 'jax'"),
-    (lambda: mc.simulate(mc.fit(ROUND.label(9), filter=FLOW), sampler="bidiagonal"), ValueError, "filter GradientFlow"),
-    (lambda: closed_form(mc.fit(ROUND.label(9), filter=FLOW)), ValueError, "has no closed form in symbols"),
-    (lambda: mc.optimal_ridge(mc.fit(W0.label(9), filter=FLOW)), ValueError, "which has no ridge"),
-    (lambda: mc.optimal_stopping(W0), TypeError, "needs one that ends in fit"),
-    (lambda: mc.optimal_stopping(mc.fit(W0.label(9), features=3)), ValueError, "without features"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: mc.fit(W0.label(9), ridge=0.1, filter=FLOW),
+            ValueError,
+            "comes with ridge = 0.1; give one or the other",
+        ),
+        (lambda: mc.fit(W0.label(9), features=3, filter=FLOW), ValueError, "comes with features = 3"),
+        (lambda: mc.fit(W0.label(9), filter=3.0), TypeError, "filter is a float; give GradientFlow"),
+        (lambda: mc.fit(W0.label(9), features=0), ValueError, "features = 0.0 is outside"),
+        (
+            lambda: mc.fit(W0.label(9), W0.label(9, inputs=np.sqrt), filter=FLOW),
+            ValueError,
+            "sources of different inputs",
+        ),
+        (lambda: mc.predict(mc.fit(W0.label(9), W0.label(9, weight=2), filter=FLOW)), ValueError, "give them equal w"),
+        (
+            lambda: mc.predict(mc.fit(W0.label(9), filter=mc.GradientDescent(5.0, 3))),
+            ValueError,
+            "step = 5.0 is unstable",
+        ),
+        (
+            lambda: mc.tune(mc.fit(W0.label(99), filter=mc.GradientDescent(T, 3)), {T: (0.1, 5)}),
+            ValueError,
+            "is unstable",
+        ),
+        (lambda: mc.simulate(mc.fit(W0.label(9), features=3.5)), ValueError, "features = 3.5 is not whole"),
+        (lambda: mc.simulate(mc.fit(W0.label(9), filter=FLOW), backend="jax"), ValueError, "backend = 'jax'"),
+        (
+            lambda: mc.simulate(mc.fit(ROUND.label(9), filter=FLOW), sampler="bidiagonal"),
+            ValueError,
+            "filter GradientFlow",
+        ),
+        (lambda: closed_form(mc.fit(ROUND.label(9), filter=FLOW)), ValueError, "has no closed form in symbols"),
+        (lambda: mc.optimal_ridge(mc.fit(W0.label(9), filter=FLOW)), ValueError, "which has no ridge"),
+        (lambda: mc.optimal_stopping(W0), TypeError, "needs one that ends in fit"),
+        (lambda: mc.optimal_stopping(mc.fit(W0.label(9), features=3)), ValueError, "without features"),
+    ],
+)
 def test_what_cannot_be_computed_is_refused_in_one_sentence(make, error, message):
     with pytest.raises(error, match=message):
         make()

@@ -7,6 +7,7 @@
 
 SymPy is imported when the catalogue or one of its modules is first used, JAX never.
 """
+
 if __name__ == "theory":
     raise ImportError("import modelcollapse.theory instead: this folder is a part of the package modelcollapse")
 

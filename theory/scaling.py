@@ -127,9 +127,7 @@ def optimal_exponent(
         rate = np.where(dimension, nu - spread, 2 * x.source * ell)
     ell, rate = np.where(floor, np.where(nu < -_TIE, nu, 0.0), ell), np.where(floor, 0.0, rate)
     tied = _joined(_BOUNDS, x.bounds <= nu + _TIE)
-    binding = np.select(
-        [floor, dimension, capacity], [np.char.add("floor: ", tied), "dimension", "capacity"], tied
-    )
+    binding = np.select([floor, dimension, capacity], [np.char.add("floor: ", tied), "dimension", "capacity"], tied)
     return OptimalExponent(*map(_plain, (ell, rate, binding)))
 
 
@@ -170,9 +168,7 @@ def scaling_exponents(
     saturated = ell > x.beta * x.dimension
     spread = np.where(saturated, x.dimension, 0.0)
     freedom = np.select([ell < 0, saturated], [2 * ell, spread], ell / x.beta)
-    bias = np.where(
-        saturated, 2 * x.beta * (1 - x.source) * spread - 2 * ell, -2 * x.source * np.maximum(ell, 0.0)
-    )
+    bias = np.where(saturated, 2 * x.beta * (1 - x.source) * spread - 2 * ell, -2 * x.source * np.maximum(ell, 0.0))
     parts = np.stack([bias, freedom - x.bounds[0], freedom - x.bounds[1:].min(axis=0)])
     top = parts.max(axis=0)
     dominant = _joined(("bias", "label noise", "generator noise"), parts >= top - _TIE)

@@ -142,8 +142,7 @@ def crosscheck(
     estimates = simulate_each(models, trials, seed, values=values, inputs=inputs, **options)
     if allowance is None:
         allowed = [
-            _allowed(m, points, p, values, inputs)
-            for m, points, p in zip(models, problems, predictions, strict=True)
+            _allowed(m, points, p, values, inputs) for m, points, p in zip(models, problems, predictions, strict=True)
         ]
     else:
         allowed = [np.broadcast_to(np.asarray(allowance, float), e.shape) for e in estimates]

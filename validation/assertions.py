@@ -29,8 +29,16 @@ _RAISED = "the formula raised this for"
 
 
 def assert_agrees(
-    formula, pipelines=None, *, against="predict", budget=0.01, examples=100, trials=200, tolerance=1e-8,
-    finite_size=False, seed=0,
+    formula,
+    pipelines=None,
+    *,
+    against="predict",
+    budget=0.01,
+    examples=100,
+    trials=200,
+    tolerance=1e-8,
+    finite_size=False,
+    seed=0,
 ):
     """Raise AssertionError, with the smallest pipeline found, unless a formula for the test error agrees.
 
@@ -92,7 +100,10 @@ def _search(check, pipelines, examples, seed):
 
     strategy = strategies.pipelines() if pipelines is None else pipelines
     settings = hypothesis.settings(
-        max_examples=examples, deadline=None, database=None, report_multiple_bugs=False,
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
     )

@@ -50,9 +50,7 @@ class Dataset:
         spread = self.inputs.std(axis=0)
         varying = spread > 1e-12 * np.abs(self.inputs).max(axis=0)
         if not varying.any() or not self.targets.std() > 0:
-            raise ValueError(
-                f"{self.name}: all features or all targets are constant; there is nothing to learn"
-            )
+            raise ValueError(f"{self.name}: all features or all targets are constant; there is nothing to learn")
         inputs = (self.inputs - self.inputs.mean(axis=0))[:, varying] / spread[varying]
         unit = self.targets.std() if targets else 1.0
         return replace(self, inputs=inputs, targets=(self.targets - self.targets.mean()) / unit)
@@ -91,9 +89,7 @@ def load(where: str = "digits", target: str | None = None, marks: str | None = N
         return csv(path, target, marks)
     if name.endswith(".npz"):
         return npz(path, target)
-    raise ValueError(
-        f"{where} is no data set: give digits, FILE.csv, FILE.npz or a folder with the MNIST files"
-    )
+    raise ValueError(f"{where} is no data set: give digits, FILE.csv, FILE.npz or a folder with the MNIST files")
 
 
 def digits() -> Dataset:
@@ -122,9 +118,7 @@ def mnist(path: str | Path, split: str = "train") -> Dataset:
         arrays = _arrays(path)
         images, labels = (_named(path, arrays, (f"{letter}_{split}",), None) for letter in "xy")
     if len(images) != len(labels) or not len(images):
-        raise ValueError(
-            f"{path}: {len(images)} images but {len(labels)} labels; the files do not belong together"
-        )
+        raise ValueError(f"{path}: {len(images)} images but {len(labels)} labels; the files do not belong together")
     return Dataset(images.reshape(len(images), -1) / 255.0, _parity(labels), f"mnist {split}")
 
 
@@ -183,9 +177,7 @@ def _idx_path(folder, stem):
     for name in (stem, f"{stem}.gz", stem.replace("-idx", ".idx"), stem.replace("-idx", ".idx") + ".gz"):
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(
-        f"{folder} has no {stem} (or {stem}.gz); give the folder with the four MNIST files"
-    )
+    raise FileNotFoundError(f"{folder} has no {stem} (or {stem}.gz); give the folder with the four MNIST files")
 
 
 def _idx(path, dimensions):
@@ -196,9 +188,7 @@ def _idx(path, dimensions):
         raise ValueError(f"{path} is truncated: {len(content)} bytes, but the header alone has {header}")
     zeros, kind, found = struct.unpack(">HBB", content[:4])
     if zeros != 0 or kind not in _IDX_TYPES or found != dimensions:
-        raise ValueError(
-            f"{path} is no IDX file of {dimensions} dimensions: its first bytes are {content[:4].hex()}"
-        )
+        raise ValueError(f"{path} is no IDX file of {dimensions} dimensions: its first bytes are {content[:4].hex()}")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     dtype = np.dtype(_IDX_TYPES[kind])
     wanted = int(np.prod(shape, dtype=object)) * dtype.itemsize

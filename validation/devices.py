@@ -23,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from modelcollapse.numerics.evaluation.double_precision import double_precision
+
 __all__ = ["accelerated", "dense_accumulation", "dense_fit"]
 
 _TRIALS = PartitionSpec("trials")
@@ -36,7 +38,7 @@ def accelerated():
 
 def dense_fit(distribution, step, labels, name, place, generation):
     """ŵ (B, d) of one fit on several sources for the trials of `place`; see `samplers`."""
-    with jax.enable_x64(True):
+    with double_precision():
         mesh, trials, labels = _spread(place.trials, labels)
         blocks = [
             _drawn(distribution, source, label, g, name, place, generation, mesh, trials)
@@ -47,7 +49,7 @@ def dense_fit(distribution, step, labels, name, place, generation):
 
 def dense_accumulation(distribution, step, start, name, place):
     """ŵ (B, d) after all rounds of an accumulation, every round fitted on all rows so far."""
-    with jax.enable_x64(True):
+    with double_precision():
         mesh, trials, (label,) = _spread(place.trials, [start])
         blocks = []
         for generation in range(step.generations):

@@ -26,7 +26,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,9 +46,7 @@ __all__ = ["KernelChain", "chain_labels", "enough_memory", "kernel_chain", "pred
 _COPIES = 9  # of the kernel matrix at most, 7 to 9 measured: its own, those of the eigendecomposition, rows of a fit
 
 _ROWS = domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of rows")
-_RUNS = domains.Domain(
-    low=2, high_open=True, whole=True, remedy="give at least two runs, for a standard error"
-)
+_RUNS = domains.Domain(low=2, high_open=True, whole=True, remedy="give at least two runs, for a standard error")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -251,7 +248,9 @@ def _gram(inputs, kernel, options):
     except TypeError as error:
         raise TypeError(f"kernel = {kernel!r} does not take {options}: {error}") from None
     except MemoryError:
-        raise MemoryError(f"no memory for the kernel matrix of {len(inputs)} rows; give fewer, drawn at random") from None
+        raise MemoryError(
+            f"no memory for the kernel matrix of {len(inputs)} rows; give fewer, drawn at random"
+        ) from None
 
 
 def _numbers(name, value, domain):

@@ -40,8 +40,13 @@ def _call(node, names):
     assert isinstance(node, Chain | Accumulate)
     chained = isinstance(node, Chain)
     kind, count, penalty = ("chain", "generations", "ridge") if chained else ("accumulate", "rounds", "penalty")
-    given = [names[id(node.start)], _number(getattr(node, count)), f"samples={_number(node.samples)}",
-             f"noise={_number(node.noise)}", *_option(penalty, getattr(node, penalty), 0)]
+    given = [
+        names[id(node.start)],
+        _number(getattr(node, count)),
+        f"samples={_number(node.samples)}",
+        f"noise={_number(node.noise)}",
+        *_option(penalty, getattr(node, penalty), 0),
+    ]
     return f"mc.{kind}({', '.join(given)})"
 
 

@@ -176,8 +176,10 @@ def conditional_fit(problem, step, models, place, wanted):
             blocks = _accumulated(problem.distribution, step, labels[0][b], generator, name, 0.0)
             noisy = [0.0] * (len(blocks) - 1) + [sources[0].noise]
         else:
-            blocks = [_block(problem.distribution, source, label[b], generator, name, 0.0)
-                      for source, label in zip(sources, labels, strict=True)]
+            blocks = [
+                _block(problem.distribution, source, label[b], generator, name, 0.0)
+                for source, label in zip(sources, labels, strict=True)
+            ]
             noisy = [source.noise * np.sqrt(source.weight) for source in sources]
         solved = _solved(generator, _with_noise_columns(blocks, noisy), step)
         mean[b], added[b] = solved[:, 0], problem.tested @ np.sum(solved[:, 1:] ** 2, 1)

@@ -30,9 +30,24 @@ _PIN_BELOW = 1000
 
 
 def simulate(
-    model, trials=None, seed=0, *, relative_error=None, max_trials=100_000, values=None, inputs=None,
-    distribution="gaussian", df=None, conditional=None, sampler="auto", backend="auto", batch_size=None, first_trial=0,
-    workers=1, client=None, progress: Any = True,
+    model,
+    trials=None,
+    seed=0,
+    *,
+    relative_error=None,
+    max_trials=100_000,
+    values=None,
+    inputs=None,
+    distribution="gaussian",
+    df=None,
+    conditional=None,
+    sampler="auto",
+    backend="auto",
+    batch_size=None,
+    first_trial=0,
+    workers=1,
+    client=None,
+    progress: Any = True,
 ):
     """The test error of a pipeline, by running it.
 
@@ -88,16 +103,45 @@ def simulate(
     True
     """
     return simulate_each(
-        [model], trials, seed, relative_error=relative_error, max_trials=max_trials, values=values, inputs=inputs,
-        distribution=distribution, df=df, conditional=conditional, sampler=sampler, backend=backend,
-        batch_size=batch_size, first_trial=first_trial, workers=workers, client=client, progress=progress,
+        [model],
+        trials,
+        seed,
+        relative_error=relative_error,
+        max_trials=max_trials,
+        values=values,
+        inputs=inputs,
+        distribution=distribution,
+        df=df,
+        conditional=conditional,
+        sampler=sampler,
+        backend=backend,
+        batch_size=batch_size,
+        first_trial=first_trial,
+        workers=workers,
+        client=client,
+        progress=progress,
     )[0]
 
 
 def simulate_each(
-    models, trials=None, seed=0, *, relative_error=None, max_trials=100_000, values=None, inputs=None,
-    distribution="gaussian", df=None, conditional=None, sampler="auto", backend="auto", batch_size=None, first_trial=0,
-    workers=1, client=None, progress: Any = True,
+    models,
+    trials=None,
+    seed=0,
+    *,
+    relative_error=None,
+    max_trials=100_000,
+    values=None,
+    inputs=None,
+    distribution="gaussian",
+    df=None,
+    conditional=None,
+    sampler="auto",
+    backend="auto",
+    batch_size=None,
+    first_trial=0,
+    workers=1,
+    client=None,
+    progress: Any = True,
 ):
     """An Estimate for each of several pipelines, all batches of all of them in one queue; see `simulate`."""
     if sampler not in SAMPLERS:

@@ -96,8 +96,18 @@ def label_mixtures(draw, models, *, min_share=0.0, max_share=1.0):
 
 @st.composite
 def pipelines(
-    draw, spectrum=None, *, min_fits=1, max_fits=3, max_sources=2, max_generations=3, max_samples=64, min_ridge=0.0,
-    max_noise=2.0, mixtures=True, shifts=True,
+    draw,
+    spectrum=None,
+    *,
+    min_fits=1,
+    max_fits=3,
+    max_sources=2,
+    max_generations=3,
+    max_samples=64,
+    min_ridge=0.0,
+    max_noise=2.0,
+    mixtures=True,
+    shifts=True,
 ):
     """Pipelines of `min_fits` to `max_fits` steps, each a fit, a chain or accumulated data.
 
@@ -124,7 +134,9 @@ def pipelines(
             count = draw(st.integers(1, max_sources))
             sources = [
                 draw(labeller).label(
-                    draw(sizes), draw(noise), weight=draw(_numbers(domains.WEIGHT, 0.1, 10, [1, 2, 0.5])),
+                    draw(sizes),
+                    draw(noise),
+                    weight=draw(_numbers(domains.WEIGHT, 0.1, 10, [1, 2, 0.5])),
                     inputs=draw(st.sampled_from([None, np.sqrt])) if shifts else None,
                 )
                 for _ in range(count)

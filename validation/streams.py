@@ -38,9 +38,7 @@ def seed_sequence(seed):
 def stream_key(seed, point):
     """The 128-bit Philox key of a grid point, two whole numbers below 2^64."""
     parent = seed_sequence(seed)
-    child = np.random.SeedSequence(
-        parent.entropy, spawn_key=(*parent.spawn_key, point), pool_size=parent.pool_size
-    )
+    child = np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, point), pool_size=parent.pool_size)
     return tuple(int(word) for word in child.generate_state(2, np.uint64))
 
 

@@ -1,1 +1,1 @@
-"""From a pipeline to numbers: the walk over its steps, lanes of a grid, shared routes, the error that is differentiated."""
+"""From a pipeline to numbers: the walk over its steps, lanes of a grid, shared routes, the error to differentiate."""

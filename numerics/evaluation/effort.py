@@ -1,8 +1,8 @@
 """How long a walk takes on NumPy arrays, to a factor of three: what decides whether a question waits for the compiler.
 
-An estimate by the problem alone, never by a clock: the same question always goes the same way, and gives the same digits.
-The costs were measured on one core: a kernel takes a few milliseconds whatever its size, and about a microsecond for each
-point and atom.
+An estimate by the problem alone, never by a clock: the same question always goes the same way and gives the same
+digits. The costs were measured on one core: a kernel takes a few milliseconds whatever its size, and about a
+microsecond for each point and atom.
 """
 
 import numpy as np

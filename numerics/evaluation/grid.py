@@ -11,9 +11,10 @@ from modelcollapse.theory.pipelines.inputs import shifted_eigenvalues
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import leaf_values
 
-__all__ = ["Grid", "few_atoms", "grid_of", "shifts_of"]
+__all__ = ["Grid", "few_atoms", "grid_of", "require_range", "shifts_of"]
 
 COMPRESS_ABOVE = 2048  # atoms
+LARGEST = 1e290
 
 _compressed = weakref.WeakKeyDictionary()  # spectrum -> its atoms, compressed, and their padded rows by size
 
@@ -70,6 +71,7 @@ def grid_of(reading, spectrum, values, inputs=None):
         tested = eigenvalues if inputs is None else shifted_eigenvalues("inputs", inputs, eigenvalues)
         widest = np.maximum.reduce(np.broadcast_arrays(eigenvalues, tested, *shifts.values()))
         atoms = Atoms(eigenvalues, spectrum.signal, spectrum.multiplicity, widest)
+    require_range(atoms)
     arrays = [*atoms, tested, *shifts.values()]
     try:
         shape = np.broadcast_shapes(*(np.shape(x) for x in numbers), *(x.shape[:-1] for x in arrays))
@@ -80,6 +82,23 @@ def grid_of(reading, spectrum, values, inputs=None):
             f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy arrays"
         ) from None
     return Grid(shape, numbers, atoms, shifts, tested, rows)
+
+
+def require_range(atoms):
+    """Refuse spectra whose largest eigenvalue or label variance is near the ends of double precision.
+
+    Products of two such numbers, and reciprocals, would leave it silently.
+    """
+    label_variance = np.sum(atoms.eigenvalues * atoms.signal, -1)
+    for name, value in (("largest eigenvalue", np.max(atoms.scale, -1)), ("label variance", label_variance)):
+        outside = (value > 0) & ~((value > 1 / LARGEST) & (value < LARGEST))
+        if np.any(outside):
+            bad = float(np.atleast_1d(value)[np.atleast_1d(outside)][0])
+            raise ValueError(
+                f"the {name} of the spectrum is {bad:.3g}, near the ends of double precision; "
+                "multiply eigenvalues and ridges, or signal and squared noise, by one number: the test error is "
+                "multiplied by it too"
+            )
 
 
 def few_atoms(spectrum, remember=True):

@@ -4,7 +4,7 @@ A *lane* is one point of a flattened grid. Arrays that vary over the grid have a
 at all points has a single one; arrays over atoms have these on their last axis.
 
 Public functions hand float64 NumPy arrays in and get float64 NumPy arrays back. The caller's JAX configuration is
-untouched: `jax.enable_x64` is a context of this thread, entered around a complete computation.
+untouched: see `double_precision`.
 """
 
 import math
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 
 __all__ = ["evaluate_on", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
@@ -52,15 +53,14 @@ def spread(tree, lanes):
 def evaluate_on(grid, run, outputs, alive=8, share=False, effort=np.inf):
     """`run(numbers, atoms, shifts, tested)` on all points of a grid: `outputs` float64 arrays of the grid's shape.
 
-    `run` returns arrays (P,) or (P, A). A small `effort` (estimated milliseconds, see `effort`) is made at once, on NumPy
-    arrays; else padded pieces of the grid go to JAX, `alive` being the number of (P, A) arrays that `run` holds at once.
+    `run` returns arrays (P,) or (P, A). A small `effort` (estimated milliseconds, see `effort`) is made at once, on
+    NumPy arrays; else padded pieces of the grid go to JAX, `alive` being the number of (P, A) arrays that `run` holds.
     With `share` a number that is the same at all points comes as a single lane, and outputs may have one lane.
     """
     if not grid.points:
         return [np.empty(grid.shape)] * outputs
     numbers = [
-        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape)
-        for x in grid.numbers
+        np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape) for x in grid.numbers
     ]
     if effort <= SMALL_EFFORT:
         found = run(numbers, *jax.tree.map(lambda x: rows(x, grid.shape), grid.arrays))
@@ -74,7 +74,7 @@ def _in_chunks(grid, numbers, run, alive, share):
     points, count = grid.points, grid.atoms.eigenvalues.shape[-1]
     results: list = []
     same = share and grid.one_spectrum
-    with jax.enable_x64(True):
+    with double_precision():
         done = 0
         while done < points:
             size = _chunk(points - done, count, alive)

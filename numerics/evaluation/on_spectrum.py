@@ -85,15 +85,12 @@ class OnSpectrum:
         lanes = most_lanes(step.numbers, model, inputs, self.atoms.eigenvalues)
         (source,), ridge = (step := step.mapped(lambda number: spread(number, lanes))).sources, step.ridge
         rows, noise, weight = (x[None] for x in (source.samples, source.noise, source.weight))
-        return _last_fit(
-            self.atoms, inputs[None], tested, rows, noise, weight, ridge, self.exact, spread(model, lanes)
-        )
+        return _last_fit(self.atoms, inputs[None], tested, rows, noise, weight, ridge, self.exact, spread(model, lanes))
 
     def inputs(self, place, step):
         """Input eigenvalues (P or 1, A) of every source of a fit."""
         return [
-            self.shifts[place, g] if source.shifted else self.atoms.eigenvalues
-            for g, source in enumerate(step.sources)
+            self.shifts[place, g] if source.shifted else self.atoms.eigenvalues for g, source in enumerate(step.sources)
         ]
 
     def _moved(self, place, step):
@@ -108,9 +105,7 @@ def _fit(here, place, step, models, joint):
     if len(step.sources) == 1:
         (source,) = step.sources
         rows, noise, weight = (x[None] for x in (source.samples, source.noise, source.weight))
-        return _fit_one(
-            here.atoms, inputs[0][None], rows, noise, weight, step.ridge, here.exact, models[source.parent]
-        )
+        return _fit_one(here.atoms, inputs[0][None], rows, noise, weight, step.ridge, here.exact, models[source.parent])
     columns, models, joint = _padded(here, step, models, joint)
     if any(source.shifted for source in step.sources):
         points, xp = most_lanes(inputs), namespace(inputs)

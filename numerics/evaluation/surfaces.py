@@ -12,6 +12,7 @@ import numpy as np
 
 from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.evaluation import tables
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.walk import label_model
@@ -41,7 +42,7 @@ def surface(question):
     if np.count_nonzero(served) < FEWEST_POINTS * math.prod(upstream):
         return None
     results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
-    with jax.enable_x64(True):
+    with double_precision():
         count = grid.atoms.eigenvalues.size
         wide = grid.padded(padded_atoms(count, 1))  # as for a single point, whose kernels serve the label models
         few = narrow_atoms(count)

@@ -93,9 +93,7 @@ def tabulate(atoms, inputs, model, lowest, panels):
     whole = counted(whole)
     p, q = shares(s, edges[:, None])
     large = s > edges[:, None]
-    edge_whole, edge_rest = atom_sums(
-        jnp.where(large, multiplicity, 0), multiplicity * jnp.where(large, q, -p)
-    )
+    edge_whole, edge_rest = atom_sums(jnp.where(large, multiplicity, 0), multiplicity * jnp.where(large, q, -p))
     return Table(middle, whole, edge_whole, edge_rest, coefficients, certified)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.contour import FEW, Contour, contour, quadrature_error, residuals
 from modelcollapse.numerics.equivalents.shares import divide
+from modelcollapse.numerics.evaluation.double_precision import double_precision
 from modelcollapse.numerics.evaluation.lanes import flat, padded_atoms
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
@@ -52,7 +53,7 @@ def training_curve(question):
     results = [np.empty(grid.points) for _ in range(4)] + [np.zeros(grid.points)]
     count = grid.atoms.eigenvalues.size
     many = grid.points * count > MANY
-    with jax.enable_x64(True):
+    with double_precision():
         wide = grid.padded(padded_atoms(count, 1) if many else count)
         few = narrow_atoms(count) if many else count
         atoms, shifts, tested = jax.tree.map(lambda x: (jnp.asarray if many else np.asarray)(x[0, :few]), wide)

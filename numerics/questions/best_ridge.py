@@ -10,7 +10,12 @@ spectrum (or of κ(0, T) where that is larger) to a hundred times the largest, f
 Beyond, the error is a power series in λ/s or s/κ whose first terms decide: one more node at either end, forty
 decades below and eight above, brackets what is left. The brackets are closed in by a root finder on the exact
 derivative, and the lowest minimum wins against λ = 0 and λ = ∞. Optima beyond the last node are reported as
-∞; the error there is that of the null model to ten digits.
+∞; the error there is that of the null model to ten digits. Where rounding hides the sign of the lowest slopes, as it
+does without label noise, they have the sign of the first that is seen.
+
+Random features have λ = κ(1 − df_1/T)(1 − df_1/m), as steep in κ. Their slopes at tiny ridges drown in rounding, of
+size ε E/λ: there one node per decade, down to where all that a ridge could gain is rounding, takes the place of the
+node far below.
 
 Isotropic clean data have λ⋆ = σ²d/(T‖w0‖²) (Dobriban and Wager, Annals of Statistics 46, 2018).
 """
@@ -30,13 +35,13 @@ from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
 
-__all__ = ["OptimalRidge", "optimal_ridge"]
+__all__ = ["OptimalRidge", "optimal_ridge", "scales"]
 
 NODES_PER_DECADE = 4
 BELOW, ABOVE = 40 * np.log(10), 8 * np.log(10)
+LADDER = np.arange(15, 0, -1)[:, None] * np.log(10)  # below the scales of random features
 _LIMIT = np.log(1e290)
-_COUNTED = ("samples", "weight")
-_NOISE = 1e-14  # of a slope, relative to the error
+_NOISE, _HIDDEN = 1e-14, 1e-13  # of a slope at large ridges and at small ones, relative to the error
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +117,16 @@ def optimal_ridge(model, values=None):
     values = {s: v for s, v in (values or {}).items() if s in model.free or s not in free}
     slopes = Slopes(model, (symbol,), values, {symbol: 1.0})
     lanes = slopes.lanes
-    nodes = _nodes(*_scales(slopes))
+    low, high = scales(slopes)
+    nodes = _nodes(low, high, np.array([[BELOW]]) if model.features is None else LADDER)
     asked = np.vstack([np.zeros(lanes), np.exp(nodes), np.full(lanes, np.inf)])
     error, slope = slopes.finite(np.tile(np.arange(lanes), len(asked)), (asked.ravel(),))
     error, slope = error.reshape(asked.shape), slope[0].reshape(asked.shape)[1:-1]
     slope[-1] = np.where(asked[-2] * slope[-1] > _NOISE * error[-1], slope[-1], -1)
+    reach = np.exp(low)[None] if model.features is None else asked[1:-2]  # plain slopes are as accurate at zero
+    hidden = np.abs(slope[:-1]) * reach <= _HIDDEN * np.maximum(error[1:-2], error[2:-1])
+    for k in reversed(range(np.sum(nodes[:, 0] < low[0]) if lanes else 0)):
+        slope[k] = np.where(hidden[k], slope[k + 1], slope[k])
     ridge, least = _interior(slopes, nodes, slope)
 
     allowed = slope[0] >= 0, slope[-1] < 0
@@ -161,21 +171,24 @@ def _interior(slopes, nodes, slope):
     return ridge, least
 
 
-def _nodes(low, high):
-    """Logarithms of ridges, (nodes, lanes)."""
-    count = int(np.ceil(NODES_PER_DECADE * np.max(high - low) / np.log(10))) + 1
+def _nodes(low, high, below):
+    """Logarithms of ridges, (nodes, lanes): those `below` the lowest scale, between the scales, and above."""
+    count = int(np.ceil(NODES_PER_DECADE * np.max(high - low, initial=0) / np.log(10))) + 1
     inner = low + (high - low) * np.linspace(0, 1, max(count, 2))[:, None]
-    return np.clip(np.vstack([low - BELOW, inner, high + ABOVE]), -_LIMIT, _LIMIT)
+    return np.clip(np.vstack([low - below, inner, high + ABOVE]), -_LIMIT, _LIMIT)
 
 
-def _scales(slopes):
+def scales(slopes):
     """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
     schedule = slopes.reading.schedule
 
     def run(numbers, atoms, shifts, tested):
         step = schedule.steps[-1].filled(numbers)
         inputs = OnSpectrum(atoms, shifts, False).inputs(len(schedule.steps) - 1, step)
-        return _scale(atoms, inputs, *(namespace(numbers).stack([getattr(x, name) for x in step.sources]) for name in _COUNTED))
+        xp = namespace(numbers)
+        rows, weights = (xp.stack([getattr(x, name) for x in step.sources]) for name in ("samples", "weight"))
+        features = xp.full_like(rows[0], np.inf) if step.features is None else step.features
+        return _scale(atoms, inputs, rows, weights, features)
 
     effort = 5 + 2e-3 * slopes.lanes * slopes.grid.atoms.eigenvalues.shape[-1]  # milliseconds, as in `effort`
     return evaluate_on(Grid((slopes.lanes,), slopes.numbers, *slopes.arrays), run, 2, effort=effort)
@@ -183,9 +196,9 @@ def _scales(slopes):
 
 @compiled
 @quiet()
-def _scale(atoms, inputs, rows, weights):
+def _scale(atoms, inputs, rows, weights, features):
     """The scales of the pooled covariance Σ_g p_g ω_g Σ_g; unequal weights widen them."""
-    xp = namespace(atoms, inputs, rows, weights)
+    xp = namespace(atoms, inputs, rows, weights, features)
     samples, used = rows.sum(0), rows * weights > 0
     shares = rows * weights / samples
     pooled = sum(share[:, None] * s for share, s in zip(shares, inputs, strict=True))
@@ -194,9 +207,9 @@ def _scale(atoms, inputs, rows, weights):
     largest = xp.max(xp.where(carries, pooled, 0), -1)
     empty = largest == 0
     smallest, largest = xp.where(empty, 1, smallest), xp.where(empty, 1, largest)
-    interpolating, _ = solve(pooled, atoms.multiplicity, samples, xp.zeros_like(samples))
+    interpolating, _ = solve(pooled, atoms.multiplicity, xp.minimum(samples, features), 0 * samples)
     kappa = xp.maximum(1.01 * interpolating, 0.01 * smallest)
-    left, _ = samples_left(pooled, atoms.multiplicity, samples, kappa)
+    left = [samples_left(pooled, atoms.multiplicity, n, kappa)[0] / n for n in (samples, xp.minimum(features, 1e300))]
     uneven = xp.min(xp.where(used, weights, np.inf), 0) / xp.max(weights, 0)
-    low = kappa * xp.clip(left / samples, 1e-6, 1) * uneven
+    low = kappa * xp.clip(left[0], 1e-6, 1) * xp.clip(left[1], 1e-6, 1) * uneven
     return xp.log(low), xp.log(100 * largest)

@@ -1,15 +1,17 @@
 r"""The moment at which training turns: the best time of gradient flow for the last fit of a pipeline.
 
 The error along gradient flow falls, turns and rises; how early it turns depends on the label noise and on who wrote the
-labels. The whole curve is searched (one contour serves all times within a factor of four), then the
-neighbourhood of its lowest point is searched on ever finer grids.
+labels. The whole curve is searched, from long before the fastest direction is learned to long after the slowest is (one
+contour serves all times within a factor of four), then the neighbourhood of its lowest point is searched on ever finer
+grids. Training for ever is another estimator, least squares: it wins where no finite time is better.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.questions.best_ridge import optimal_ridge
+from modelcollapse.numerics.evaluation.traced import Slopes
+from modelcollapse.numerics.questions.best_ridge import optimal_ridge, scales
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
 from modelcollapse.theory.pipelines.filters import GradientFlow
@@ -17,8 +19,9 @@ from modelcollapse.theory.pipelines.reading import checked_values
 
 __all__ = ["OptimalStopping", "optimal_stopping"]
 
-_SHORTEST, _LONGEST = 1e-3, 1e12  # of the search, in units of 1/s_1
+_SHORTEST, _LONGEST = 1e-3, 1e12  # of the search, in units of 1/s_1; longer where directions are slower
 _PER_DECADE, _ZOOMS, _ROUNDING = 12, 4, 1e-14
+_TIE = 1e-10  # of a finite time with training for ever, relative: the accuracy of a flow
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,8 @@ def optimal_stopping(model, values=None):
         it is compared with is the optimal one.
     values : dict symbol -> number or array, optional
         Values of the pipeline's free symbols. Every point of a grid is searched by itself, times from 1e-3/s_1 to
-        1e12/s_1.
+        1e12/s_1 or 100 times what the slowest direction takes, whichever is longer; s_1 the largest eigenvalue, times
+        the rows' weight.
 
     Returns
     -------
@@ -88,15 +92,14 @@ def optimal_stopping(model, values=None):
     def along(times):
         return predict(flow, {**values, symbol: times}).test_error
 
-    spectrum = model.spectrum.subs(values) if model.spectrum.free else model.spectrum
-    largest = float(np.max(spectrum.eigenvalues))
-    count = _PER_DECADE * round(np.log10(_LONGEST / _SHORTEST)) + 1
-    times = np.geomspace(_SHORTEST, _LONGEST, count) / (largest or 1.0)
+    shortest, longest = _range(model, values)
+    count = _PER_DECADE * round(np.log10(longest / shortest)) + 1
+    times = np.geomspace(shortest, longest, count)
     times = np.broadcast_to(times.reshape(-1, *(1 for _ in shape)), (count, *shape))
     errors = along(times[(slice(None), *(slice(0, 1) for _ in shape))])
     rounding = _ROUNDING * np.max(errors, 0)
     lowest = np.min(errors, 0) * (1 + _ROUNDING) + rounding
-    never, always, limit = null <= lowest, errors[-1] <= lowest, errors[-1]
+    never, endless = null <= lowest, predict(ridge, values).test_error
     for _ in range(_ZOOMS):
         best = np.clip(np.argmin(errors, 0), 1, len(times) - 2)[None]
         low, high = (np.take_along_axis(times, best + step, 0)[0] for step in (-1, 1))
@@ -104,11 +107,20 @@ def optimal_stopping(model, values=None):
         errors = along(times)
     best = np.argmin(errors, 0)[None]
     time, error = (np.take_along_axis(x, best, 0)[0] for x in (times, errors))
-    time = np.where(never, 0.0, np.where(always, np.inf, time))
-    error = np.where(never, null, np.where(always, np.where(limit > rounding, limit, 0), error))
+    for_ever = ~never & (endless <= error * (1 + _TIE) + rounding)
+    time = np.where(never, 0.0, np.where(for_ever, np.inf, time))
+    error = np.where(never, null, np.where(for_ever, endless, error))
     least = optimal_ridge(ridge, values).test_error
     ratio = np.divide(error, least, out=np.where(error > 0, np.inf, 1.0), where=least > 0)
-    return OptimalStopping(*(x[()] for x in (time, error, ratio, never | always)))
+    return OptimalStopping(*(x[()] for x in (time, error, ratio, never | for_ever)))
+
+
+def _range(model, values):
+    """The shortest and the longest time of the search, for all points of a grid."""
+    symbol = _time()
+    low, high = scales(Slopes(Fit(model.spectrum, model.sources, symbol), (symbol,), values, {symbol: 1.0}))
+    fastest, slowest = (np.exp(np.max(high)) / 100, np.exp(np.min(low))) if low.size else (1.0, 1.0)
+    return _SHORTEST / fastest, min(max(_LONGEST / fastest, 1 / slowest), 1e300)
 
 
 def _time():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.evaluation.double_precision import ordinary_rules
 from modelcollapse.numerics.evaluation.grid import shifts_of
 from modelcollapse.numerics.evaluation.lanes import rows
 from modelcollapse.numerics.evaluation.question import Question
@@ -56,6 +57,7 @@ def lower(model, over):
     shifts = {} if model.spectrum.free else shifts_of(traced.reading, model.spectrum.eigenvalues)
     fixed = (model.spectrum.eigenvalues, model.spectrum.signal, model.spectrum.multiplicity)
 
+    @ordinary_rules()
     def function(*arrays):
         if len(arrays) != len(over):
             raise TypeError(f"{len(arrays)} arrays for {len(over)} symbols {over}; give one for each")

@@ -9,7 +9,7 @@ from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.equivalents import shares as shares_left
 from modelcollapse.numerics.equivalents.sources import projections
-from modelcollapse.numerics.evaluation.grid import Grid, few_atoms
+from modelcollapse.numerics.evaluation.grid import Grid, few_atoms, require_range
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.questions.predictions import predict
@@ -101,16 +101,18 @@ def delta(spectrum, samples, ridge, fake):
         )
 
     def run(numbers, atoms, shifts, tested):
-        return (_delta(atoms, *numbers),)
+        return _delta(atoms, *numbers)
 
-    return _evaluated(spectrum, [samples, ridge, rows, noise], run)
+    increment, converged = _evaluated(spectrum, [samples, ridge, rows, noise], run, 2)
+    require_found(converged)
+    return increment
 
 
 @compiled
 @quiet()
 def _delta(atoms, samples, ridge, rows, noise):
     xp = namespace(atoms, samples, ridge)
-    kappa, _ = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
+    kappa, converged = ridge_equation.solve(atoms.eigenvalues, atoms.multiplicity, samples, ridge)
     s = xp.broadcast_to(atoms.eigenvalues, (len(samples), atoms.eigenvalues.shape[-1]))
     learned, null = projections(s[None], s, xp.ones_like(samples)[None], kappa)
     positive = xp.where(s > 0, atoms.multiplicity, 0)
@@ -121,7 +123,8 @@ def _delta(atoms, samples, ridge, rows, noise):
     )
     spare = rows - xp.sum(positive, -1)
     zero = rest * two == 0
-    return noise**2 / spare * (two + xp.where(zero, 0, rest * two / xp.where(zero, 1, left)))
+    increment = noise**2 / spare * (two + xp.where(zero, 0, rest * two / xp.where(zero, 1, left)))
+    return increment, converged
 
 
 def effective_ridge(spectrum, samples, ridge):
@@ -138,9 +141,11 @@ def effective_ridge(spectrum, samples, ridge):
     """
     samples = _number("samples", samples, domains.SAMPLES)
     ridge = _number("ridge", ridge, domains.RIDGE)
-    kappa, converged = _evaluated(
-        spectrum, [samples, ridge], lambda numbers, atoms, *_: _solve(atoms.eigenvalues, atoms.multiplicity, *numbers), 2
-    )
+
+    def run(numbers, atoms, shifts, tested):
+        return _solve(atoms.eigenvalues, atoms.multiplicity, *numbers)
+
+    kappa, converged = _evaluated(spectrum, [samples, ridge], run, 2)
     require_found(converged)
     return kappa
 
@@ -167,6 +172,7 @@ def degrees_of_freedom(spectrum, kappa, order=1):
 
 def _evaluated(spectrum, numbers, run, outputs=1):
     atoms, rows = few_atoms(_checked_spectrum(spectrum))
+    require_range(atoms)
     try:
         shape = np.broadcast_shapes(*map(np.shape, numbers), atoms.eigenvalues.shape[:-1])
     except ValueError:

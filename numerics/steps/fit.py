@@ -118,7 +118,5 @@ def fit_one(atoms, samples, noise, ridge, exact, start):
     one = namespace(samples, ridge).ones_like(samples)
     here = one_source(atoms.eigenvalues, atoms.multiplicity, samples, one, ridge)
     rows, weights = samples[None], one[None]
-    moments, learned = fit(
-        atoms, atoms.eigenvalues[None], here, rows, noise[None], weights, ridge, exact, (start,), {}
-    )
+    moments, learned = fit(atoms, atoms.eigenvalues[None], here, rows, noise[None], weights, ridge, exact, (start,), {})
     return moments, learned[0], here.converged

@@ -73,9 +73,7 @@ def covariances(models: tuple[Moments, ...], joint: dict) -> Float[Array, "G G P
     return xp.stack([xp.stack([of(g, h) for h in range(len(models))]) for g in range(len(models))])
 
 
-def variance_of(
-    coefficients: Float[Array, "*F G P #A"], covariance: Float[Array, "G G P A"]
-) -> Float[Array, "*F P A"]:
+def variance_of(coefficients: Float[Array, "*F G P #A"], covariance: Float[Array, "G G P A"]) -> Float[Array, "*F P A"]:
     """Scaled variance of Σ_g coefficients_g w_g by (1), infinite if that of one with weight is."""
     xp = namespace(coefficients, covariance)
     if covariance.shape[0] == 1:

@@ -19,6 +19,4 @@ def require(module, extra):
         return importlib.import_module(module)
     except ImportError as error:
         package = module.split(".")[0]
-        raise ImportError(
-            f"this needs {package}; install it with: pip install 'modelcollapse[{extra}]'"
-        ) from error
+        raise ImportError(f"this needs {package}; install it with: pip install 'modelcollapse[{extra}]'") from error

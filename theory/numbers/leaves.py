@@ -25,8 +25,18 @@ import numpy as np
 
 from modelcollapse.theory.numbers.domains import REAL, Domain
 
-__all__ = ["Domain", "Number", "evaluate", "free_symbols", "is_expression", "key", "leaf", "show", "slopes_of",
-           "substitute"]
+__all__ = [
+    "Domain",
+    "Number",
+    "evaluate",
+    "free_symbols",
+    "is_expression",
+    "key",
+    "leaf",
+    "show",
+    "slopes_of",
+    "substitute",
+]
 
 Number: TypeAlias = Any  # a number, an array of numbers or a SymPy expression
 

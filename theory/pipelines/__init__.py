@@ -26,5 +26,17 @@ from modelcollapse.theory.pipelines.building import accumulate, chain, fit, trut
 from modelcollapse.theory.pipelines.model import Mixture, Model, Source, ancestry
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
 
-__all__ = ["Accumulate", "Chain", "Fit", "Mixture", "Model", "Source", "Truth", "accumulate",
-           "ancestry", "chain", "fit", "truth"]
+__all__ = [
+    "Accumulate",
+    "Chain",
+    "Fit",
+    "Mixture",
+    "Model",
+    "Source",
+    "Truth",
+    "accumulate",
+    "ancestry",
+    "chain",
+    "fit",
+    "truth",
+]

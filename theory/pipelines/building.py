@@ -62,7 +62,7 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     require_one_spectrum([source.model.spectrum for source in sources])
     for name in ("samples", "weight"):
         values = [getattr(source, name) for source in sources]
-        if not any(is_expression(value) or np.any(np.asarray(value, float)) for value in values):
+        if not any(is_expression(x) or np.size(x) == 0 or np.any(np.asarray(x, float)) for x in values):
             raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
     penalty = leaf("ridge", ridge, domains.RIDGE)
     spectrum = sources[0].model.spectrum

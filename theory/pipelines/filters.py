@@ -31,8 +31,15 @@ import numpy as np
 from modelcollapse.theory.numbers.domains import Domain
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, key, leaf, show
 
-__all__ = ["Filter", "GradientDescent", "GradientFlow", "IteratedRidge", "Ridge", "largest_eigenvalue",
-           "refuse_unstable"]
+__all__ = [
+    "Filter",
+    "GradientDescent",
+    "GradientFlow",
+    "IteratedRidge",
+    "Ridge",
+    "largest_eigenvalue",
+    "refuse_unstable",
+]
 
 TIME = Domain(low=0, high_open=True, remedy="give a finite time; training for ever is fit(..., ridge=0)")
 STEP = Domain(low=0, low_open=True, high_open=True, remedy="give a positive step, below 2 / (largest eigenvalue of S)")

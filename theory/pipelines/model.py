@@ -16,8 +16,7 @@ from modelcollapse.theory.pipelines.inputs import input_eigenvalues
 from modelcollapse.theory.pipelines.steps import MixtureStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
-__all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum",
-           "sources_of"]
+__all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
 
 
 class Model:
@@ -63,6 +62,7 @@ class Model:
         """The pipeline with symbols replaced by numbers, expressions or arrays.
 
         >>> import sympy
+        >>> from modelcollapse.theory.pipelines import fit, truth
         >>> from modelcollapse.theory.spectra import isotropic
         >>> T, lam = sympy.symbols("T lambda", positive=True)
         >>> model = fit(truth(isotropic(50)).label(T), ridge=lam)

@@ -74,8 +74,7 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            Source(parent, *row, source.inputs)
-            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            Source(parent, *row, source.inputs) for parent, row, source in zip(parents, rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))
@@ -138,7 +137,10 @@ class Chain(_Repeated):
     label_name = "a chain"
     record = ChainStep
     domains: ClassVar = {
-        "generations": domains.GENERATIONS, "samples": domains.SAMPLES, "noise": domains.NOISE, "ridge": domains.RIDGE,
+        "generations": domains.GENERATIONS,
+        "samples": domains.SAMPLES,
+        "noise": domains.NOISE,
+        "ridge": domains.RIDGE,
     }
 
 
@@ -156,5 +158,8 @@ class Accumulate(_Repeated):
     label_name = "an accumulation"
     record = AccumulateStep
     domains: ClassVar = {
-        "rounds": domains.ROUNDS, "samples": domains.SAMPLES, "noise": domains.NOISE, "penalty": domains.RIDGE,
+        "rounds": domains.ROUNDS,
+        "samples": domains.SAMPLES,
+        "noise": domains.NOISE,
+        "penalty": domains.RIDGE,
     }

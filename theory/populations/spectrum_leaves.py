@@ -54,7 +54,20 @@ def normalised(kind, leaves):
     if kind[0] == "arrays":
         return kind, _common_shape(leaves)
     _grid_shape(kind, leaves)
+    if kind[0] == "power_law" and not any(map(is_expression, leaves)):
+        _require_resolved(*leaves)
     return kind, leaves
+
+
+def _require_resolved(beta, r, dim):
+    """Refuse a finite dim whose last eigenvalues underflow."""
+    beta, dim = np.broadcast_arrays(np.asarray(beta, float), np.asarray(dim, float))
+    lost = np.isfinite(dim) & (beta * np.log10(dim) > 280)
+    if lost.any():
+        raise ValueError(
+            f"dim = {float(dim[lost].flat[0]):g} with beta = {float(beta[lost].flat[0]):g}: the last eigenvalues "
+            "j^-beta are below 1e-280 and leave double precision; give dim=math.inf, which differs by nothing to be seen"
+        )
 
 
 def described(eigenvalues, signal, multiplicity):

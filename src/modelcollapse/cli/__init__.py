@@ -33,11 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    missing = (
-        ""
-        if find_spec("rich")
-        else "For tables in colour and progress bars: pip install 'modelcollapse[cli]'"
-    )
+    missing = "" if find_spec("rich") else "For tables in colour and progress bars: pip install 'modelcollapse[cli]'"
     parser = _Parser(
         prog="modelcollapse",
         description="What training on labels that other models wrote costs: the test error in closed form.",

@@ -20,9 +20,7 @@ import os
 
 __all__ = ["data_of", "fits", "generator_of", "numbers", "output", "problem", "spectrum_of", "within", "within_grid"]
 
-GRID = (
-    "a GRID is a comma list of numbers and ranges START:STOP:COUNT (even) or START:STOP:COUNTlog (geometric)"
-)
+GRID = "a GRID is a comma list of numbers and ranges START:STOP:COUNT (even) or START:STOP:COUNTlog (geometric)"
 MOST = 100_000  # numbers in one range
 
 
@@ -48,9 +46,7 @@ def _part(part):
     if not (math.isfinite(start) and math.isfinite(stop)):
         raise argparse.ArgumentTypeError(f"{part!r} has an infinite end; give finite numbers")
     if geometric and not (start > 0 and stop > 0):
-        raise argparse.ArgumentTypeError(
-            f"{part!r} is geometric and needs two positive ends; give those or drop 'log'"
-        )
+        raise argparse.ArgumentTypeError(f"{part!r} is geometric and needs two positive ends; give those or drop 'log'")
     steps = (i / (count - 1) for i in range(count))
     if geometric:
         inner = [start * (stop / start) ** step for step in steps]
@@ -181,9 +177,7 @@ REAL, SYNTHETIC = ("real", "0"), ("synthetic", "model", "generated", "fake", "1"
 def data_of(arguments):
     """Data set, kernel, kernel options and a mask of real rows (None: unmarked); None for a spectrum."""
     kernel_options = {
-        name: getattr(arguments, name)
-        for name in ("gamma", "degree", "coef0")
-        if getattr(arguments, name) is not None
+        name: getattr(arguments, name) for name in ("gamma", "degree", "coef0") if getattr(arguments, name) is not None
     }
     if arguments.data is None:
         for name in ("target", "rows", "standardise", "kernel", "gamma", "degree", "coef0", "origin", "real_rows",
@@ -228,9 +222,7 @@ def spectrum_of(arguments):
     if arguments.isotropic is not None:
         return mc.isotropic(arguments.isotropic)
     if len(arguments.power_law) not in (2, 3):
-        raise ValueError(
-            f"--power-law takes BETA R [DIM], two or three numbers, not {len(arguments.power_law)}"
-        )
+        raise ValueError(f"--power-law takes BETA R [DIM], two or three numbers, not {len(arguments.power_law)}")
     try:
         return mc.power_law(*arguments.power_law)
     except ValueError as error:

@@ -26,9 +26,7 @@ def run(arguments):
 
     import modelcollapse as mc
 
-    generations, samples, ridge = np.meshgrid(
-        arguments.generations, arguments.samples, arguments.ridge, indexing="ij"
-    )
+    generations, samples, ridge = np.meshgrid(arguments.generations, arguments.samples, arguments.ridge, indexing="ij")
     T0, ridge0, noise0 = _options.generator_of(arguments, arguments.samples[0])
     labels = mc.chain(mc.truth(_options.spectrum_of(arguments)), generations, T0, noise0, ridge0)
     model = mc.fit(labels.label(samples, arguments.noise), ridge=ridge)

@@ -52,9 +52,7 @@ def run(arguments):
     last = _last_fit(arguments, data)
     generator = _options.generator_of(arguments, arguments.samples[0])
     along = next(iter(last))
-    generations, samples, values = np.meshgrid(
-        arguments.generations, arguments.samples, last[along], indexing="ij"
-    )
+    generations, samples, values = np.meshgrid(arguments.generations, arguments.samples, last[along], indexing="ij")
     grid = {"generations": generations, "samples": samples, along: values}
     measured = None
     if data is not None and arguments.simulate:
@@ -88,7 +86,9 @@ def _real_data(arguments):
     data, kernel, kernel_options, real = found
     if real is not None:
         if real.sum() < 2:
-            raise ValueError(f"{data} has {real.sum()} rows with real labels; a curve needs two or more to know the truth")
+            raise ValueError(
+                f"{data} has {real.sum()} rows with real labels; a curve needs two or more to know the truth"
+            )
         data = data.rows(real)
     return data, kernel, kernel_options
 

@@ -24,7 +24,9 @@ SMALL = {"rows": 900, "generations": (0, 1, 3), "samples": (50, 100, 200), "gene
 
 def options(parser):
     parser.add_argument("--small", action="store_true", help="900 digits and 6 runs: a few seconds")
-    parser.add_argument("--runs", type=_options.within("TWO"), help="independent chains (default: 20, or 6 with --small)")
+    parser.add_argument(
+        "--runs", type=_options.within("TWO"), help="independent chains (default: 20, or 6 with --small)"
+    )
     parser.add_argument("--seed", type=_options.within("SEED"), default=0,
                         help="of rows and label noise (default: %(default)s)")  # fmt: skip
     parser.add_argument("--population", action="store_true",
@@ -44,9 +46,7 @@ def run(arguments):
     data = datasets.digits()
     data = data.first(size["rows"]) if size["rows"] else data
     generations, samples = np.meshgrid(size["generations"], size["samples"], indexing="ij")
-    with _output.progress(
-        f"training {runs} chains of kernel-ridge fits on {len(data.targets)} digits"
-    ) as advance:
+    with _output.progress(f"training {runs} chains of kernel-ridge fits on {len(data.targets)} digits") as advance:
         found = kernel_chain(
             data.inputs,
             data.targets,

@@ -25,8 +25,15 @@ PIXELS = 201
 
 
 def options(parser):
-    parser.add_argument("beta", type=_options.within("CAPACITY"), metavar="BETA", help="capacity: eigenvalues j^-BETA, BETA > 1")
-    parser.add_argument("r", type=_options.within_grid("SOURCE_EXPONENT"), metavar="R", help="source: signal j^-(1+2*R*BETA), R > 0; a GRID")
+    parser.add_argument(
+        "beta", type=_options.within("CAPACITY"), metavar="BETA", help="capacity: eigenvalues j^-BETA, BETA > 1"
+    )
+    parser.add_argument(
+        "r",
+        type=_options.within_grid("SOURCE_EXPONENT"),
+        metavar="R",
+        help="source: signal j^-(1+2*R*BETA), R > 0; a GRID",
+    )
     group = parser.add_argument_group("exponents of T", description=_options.GRID)
     for name, (letter, default, text) in EXPONENTS.items():
         group.add_argument(

@@ -1,0 +1,88 @@
+"""A host's JAX configuration, and processes forked from one that computed: the same numbers, or one sentence."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+QUESTIONS = """
+    import jax, numpy as np, sympy, modelcollapse as mc
+    from modelcollapse.numerics import lower
+    lam = sympy.Symbol("lambda", positive=True)
+    w0 = mc.truth(mc.power_law(1.5, 0.5, dim=20))
+    teacher = mc.fit(w0.label(15, 0.1), ridge=0.1)
+    several = mc.fit(w0.label(30, 0.1), teacher.label([[10], [20]], 0.2), ridge=lam)
+    ladder = np.geomspace(0.01, 1, 20)
+
+    def answers():
+        yield mc.predict(several, {lam: [0.1, 0.2, 0.3]}).test_error
+        yield mc.predict(mc.fit(teacher.label(np.geomspace(10, 100, 30)[:, None], 0.1), ridge=ladder)).test_error
+        yield mc.predict(mc.fit(teacher.label(20, 0.1), filter=mc.GradientFlow(ladder))).test_error
+        yield mc.predict(mc.chain(w0, 3, 30, 0.1, ridge=0.1)).test_error
+        yield mc.gradient(several, {lam: 0.1})[lam]
+        yield mc.optimal_ridge(mc.fit(teacher.label(30, 0.1))).ridge
+        yield mc.effective_ridge(w0.spectrum, 30, 0.1)
+        yield mc.predict(mc.fit(teacher.label(30, 0.1))).by_direction().bias
+        yield mc.simulate(mc.fit(teacher.label(30, 0.1), ridge=0.1), trials=20, seed=0, backend="jax").mean
+        yield lower(mc.fit(teacher.label(30, 0.1), ridge=lam), (lam,))(ladder)
+"""
+STRICT = {
+    "jax_numpy_rank_promotion": "raise",
+    "jax_numpy_dtype_promotion": "strict",
+    "jax_transfer_guard": "disallow",
+    "jax_debug_infs": True,
+    "jax_default_matmul_precision": "bfloat16",
+}
+
+
+def python(code):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    code = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(code, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_a_strict_host_gets_the_numbers_of_a_lenient_one_and_keeps_its_configuration():
+    ran = python(
+        textwrap.dedent(QUESTIONS)
+        + textwrap.dedent(f"""
+        expected = [np.asarray(x) for x in answers()]
+        for name, value in {STRICT!r}.items():
+            jax.config.update(name, value)
+        for found, known in zip(answers(), expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(found), known)
+        for name, value in {STRICT!r}.items():
+            assert getattr(jax.config, name) == value, name
+        """)
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+CHILD = """
+    import multiprocessing, modelcollapse as mc
+    def error():
+        return mc.predict(mc.fit(mc.truth(mc.isotropic(10)).label(30, 0.1), ridge=0.1)).test_error
+    def tell(pipe):
+        try:
+            pipe.send(float(error()))
+        except RuntimeError as refused:
+            pipe.send(str(refused))
+    def child(method):
+        context = multiprocessing.get_context(method)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=tell, args=(theirs,))
+        process.start()
+        answer = ours.recv() if ours.poll(120) else "no answer"
+        process.kill()
+        return answer
+"""
+
+
+def test_a_process_forked_after_a_prediction_is_told_to_be_spawned():
+    ran = python(textwrap.dedent(CHILD) + "first = error(); print(child('fork'))")
+    assert "forked" in ran.stdout, ran.stdout + ran.stderr
+    assert "get_context('spawn')" in ran.stdout
+
+
+def test_a_process_forked_before_the_first_prediction_answers():
+    ran = python(textwrap.dedent(CHILD) + "there = child('fork'); print(there == float(error()))")
+    assert ran.stdout.strip() == "True", ran.stdout + ran.stderr
