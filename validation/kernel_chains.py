@@ -129,8 +129,8 @@ def kernel_chain(
         the last fit, which then must be single numbers. Generators are ridge fits: with `time` give their ridge
     runs : how many independent chains; seed : int or SeedSequence
     held_out : measure on rows that the last fit has not seen; False: see the module
-    spectrum : that of these rows and this kernel, as `from_samples` or the result of an earlier call has it, where it is
-        known already: its eigendecomposition takes longest
+    spectrum : that of these rows and this kernel, of `from_samples` or an earlier result, where it is known already:
+        its eigendecomposition takes longest
     progress : function of (runs done, runs), called after every run; True for a bar
 
     Returns
@@ -195,11 +195,10 @@ def enough_memory(rows, memory=None):
     """Raise ValueError before a kernel matrix of so many rows takes more than the memory of this machine, in bytes.
 
     >>> enough_memory(10_000, memory=8e9)
-    >>> enough_memory(20_000, memory=8e9)
+    >>> enough_memory(20_000, memory=8e9)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: the kernel matrix of 20000 rows takes about 29 GB, more than the 8 GB of this machine; give at most 10540 \
-rows, drawn at random, or to from_samples the features of sklearn.kernel_approximation.Nystroem with kernel="linear"
+    ValueError: the kernel matrix of 20000 rows takes about 29 GB, and this machine has 8 GB; give at most ...
     """
     if memory is None:
         known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
@@ -207,22 +206,22 @@ rows, drawn at random, or to from_samples the features of sklearn.kernel_approxi
     needed = _COPIES * 8 * rows**2
     if needed > memory:
         raise ValueError(
-            f"the kernel matrix of {rows} rows takes about {needed / 1e9:.0f} GB, more than the {memory / 1e9:.0f} GB of "
-            f"this machine; give at most {int((memory / _COPIES / 8) ** 0.5)} rows, drawn at random, or to from_samples the "
-            'features of sklearn.kernel_approximation.Nystroem with kernel="linear"'
+            f"the kernel matrix of {rows} rows takes about {needed / 1e9:.0f} GB, and this machine has "
+            f"{memory / 1e9:.0f} GB; give at most {int((memory / _COPIES / 8) ** 0.5)} rows, drawn at random, or to "
+            'from_samples the features of sklearn.kernel_approximation.Nystroem with kernel="linear"'
         )
 
 
 def _fitting(spectrum, gram, targets):
-    """A spectrum that is given, if its traces are those of the data."""
+    """A spectrum that is given, if it is as large as the kernel matrix and the targets are."""
     pairs = (
-        (spectrum.trace, np.trace(gram) / len(gram)),
+        (np.sqrt(spectrum.multiplicity @ spectrum.eigenvalues**2), np.linalg.norm(gram) / len(gram)),
         (spectrum.label_variance + spectrum.unexplained, np.mean(targets**2)),
     )
     if not all(np.isclose(given, wanted, rtol=1e-6) for given, wanted in pairs):
-        given, wanted = zip(*pairs, strict=True)
-        raise ValueError("spectrum has a trace of {:.6g} and label variance {:.6g} where the data have {:.6g} and {:.6g}; "
-                         "give the one of these rows and this kernel".format(*given, *wanted))  # fmt: skip
+        shown = ", ".join(f"{given:.6g} where the data have {wanted:.6g}" for given, wanted in pairs)
+        raise ValueError(f"spectrum has root sum of squared eigenvalues and label variance {shown}; "
+                         "give the one of these rows and this kernel")  # fmt: skip
     return spectrum
 
 

@@ -192,9 +192,7 @@ def _records(regime, results):
 
 def summarise(records):
     """The table as text: mean regret ± standard error in percent, a line per regime."""
-    lines = [
-        f"{'problem':21}{'generator':18}{'n':>3}{'T':>5}{'T0':>5}" + "".join(f"{m:>21}" for m in METHODS)
-    ]
+    lines = [f"{'problem':21}{'generator':18}{'n':>3}{'T':>5}{'T0':>5}" + "".join(f"{m:>21}" for m in METHODS)]
     for key, row in _rows(records).items():
         cells = "".join(f"{_percent(row.get(method)):>21}" for method in METHODS)
         lines.append(f"{key[0]:21}{key[1]:18}{key[2]:3d}{key[3]:5d}{key[4]:5d}{cells}")
@@ -230,7 +228,9 @@ def plot(records, path):
     rows = _rows(records)
     names = [f"{p}; {g}; n = {n}" + (f"; T = {t}" if t == 120 else "") for p, g, n, t, _ in rows]
     marks = {
-        method: [(i, row[method].mean, row[method].standard_error) for i, row in enumerate(rows.values()) if method in row]
+        method: [
+            (i, row[method].mean, row[method].standard_error) for i, row in enumerate(rows.values()) if method in row
+        ]
         for method in METHODS
     }
     save_picture(dots(names, marks, xlabel="test error above the oracle ridge (%)"), path)

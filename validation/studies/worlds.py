@@ -58,9 +58,7 @@ HELD_OUT = (
     Regime("power law 1.8, 0.5", "under-determined", 120, 100, 0.0, 0.1, (1.8, 0.5)),
 )
 DIM = 200
-SYNTHETIC = frozenset(
-    regime.problem for regime in REGIMES + HELD_OUT if regime.problem.startswith(("iso", "power"))
-)
+SYNTHETIC = frozenset(regime.problem for regime in REGIMES + HELD_OUT if regime.problem.startswith(("iso", "power")))
 
 
 @functools.cache
@@ -160,9 +158,7 @@ class Real:
         from sklearn.metrics.pairwise import pairwise_kernels
 
         def kernel(Z):
-            return pairwise_kernels(
-                Z, X, metric=self.regime.kernel, gamma=self.regime.gamma, filter_params=True
-            )
+            return pairwise_kernels(Z, X, metric=self.regime.kernel, gamma=self.regime.gamma, filter_params=True)
 
         found = KernelPCA(kernel="precomputed", eigen_solver="dense").fit(kernel(X))
         return lambda inputs: found.transform(kernel(inputs))
