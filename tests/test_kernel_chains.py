@@ -245,6 +245,8 @@ def test_too_many_rows_are_refused_before_memory_is_taken(monkeypatch):
     """A third of a million rows would be 8 TB; the refusal names what to do, and a failed allocation does too."""
     with pytest.raises(ValueError, match=r"330000 rows takes about 7841 GB, .* give at most \d+ rows, drawn at random"):
         kernel_chain(np.zeros((330_000, 1)), np.zeros(330_000), samples=10, ridge=0.1)
+    with pytest.raises(ValueError, match="give at most"):
+        mc.from_samples(np.zeros((330_000, 1)), np.zeros(330_000), "rbf")
 
     def exhausted(*_, **__):
         raise MemoryError
