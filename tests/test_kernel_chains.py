@@ -235,8 +235,8 @@ def test_a_known_spectrum_is_not_computed_again(gaussian, monkeypatch):
             again = kernel_chain(inputs, targets, spectrum=spectrum, **options)
         np.testing.assert_array_equal(again.draws, first.draws)
         assert again.prediction.test_error == pytest.approx(first.prediction.test_error, rel=1e-9)
-    for other in (mc.from_samples(inputs, targets, "rbf", gamma=0.1), mc.from_samples(inputs, 2 * targets, "rbf", gamma=0.3),
-                  mc.from_samples(inputs[:90], targets[:90], "rbf", gamma=0.3)):  # fmt: skip
+    for wrong in ((inputs, targets, 0.1), (inputs, 2 * targets, 0.3), (inputs[:90], targets[:90], 0.3)):
+        other = mc.from_samples(*wrong[:2], "rbf", gamma=wrong[2])
         with pytest.raises(ValueError, match="give the one of these rows and this kernel"):
             kernel_chain(inputs, targets, spectrum=other, **options)
 

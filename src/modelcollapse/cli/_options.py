@@ -172,9 +172,6 @@ def _words(text):
     return [word.strip().lower() for word in text.split(",")]
 
 
-REAL, SYNTHETIC = ("real", "0"), ("synthetic", "model", "generated", "fake", "1")
-
-
 def data_of(arguments):
     """Data set, kernel, kernel options and a mask of real rows (None: unmarked); None for a spectrum."""
     kernel_options = {
@@ -206,14 +203,16 @@ def _real_rows(marks, arguments):
     """Only marks that are named count: what nobody described could mean either."""
     import numpy as np
 
+    from modelcollapse.estimators import origins
+
+    real, synthetic = (list(map(str, names)) for names in (origins.REAL, origins.SYNTHETIC))
     marks = [mark.lower() for mark in marks]
-    known = {*REAL, *SYNTHETIC, *(arguments.model_marks or [])}
-    unknown = [mark for mark in dict.fromkeys(marks) if mark not in known]
+    unknown = [mark for mark in dict.fromkeys(marks) if mark not in {*real, *synthetic, *(arguments.model_marks or [])}]
     if unknown:
         shown = ", ".join(map(repr, unknown[:6])) + ", ..." * (len(unknown) > 6)
         raise ValueError(f"--origin {arguments.origin}: {shown} could be real or not; mark real rows by "
-                         f"{' or '.join(REAL)}, others by {', '.join(SYNTHETIC)} or --model-marks")  # fmt: skip
-    return np.isin(marks, REAL)
+                         f"{' or '.join(real)}, others by {', '.join(synthetic)} or --model-marks")  # fmt: skip
+    return np.isin(marks, real)
 
 
 def spectrum_of(arguments):
