@@ -1,4 +1,4 @@
-"""Every public door says in one and the same sentence where an effective ridge was not found: no wrong number comes back."""
+"""Every public door says in one sentence where an effective ridge was not found: no wrong number comes back."""
 
 import jax
 import numpy as np
