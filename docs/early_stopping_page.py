@@ -54,7 +54,7 @@ True
 
 ```bash
 modelcollapse curve --over time --power-law 1.5 0.7 200 --samples 300 --generations 0,1,5,20 --generator-samples 400 \\
-    --generator-ridge 0 --plot training.png
+    --plot training.png
 ```
 
 ## What the theory says

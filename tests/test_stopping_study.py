@@ -68,10 +68,11 @@ def test_the_command_writes_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "REGIMES", (SMOOTH,))
     path = tmp_path / "table.csv"
     monkeypatch.setattr(study, "keep_compiled_kernels", lambda: None)
-    assert study.main(["--trials", "2", "--output", str(path)]) == 0
+    assert study.main(["--trials", "2", "--workers", "1", "--output", str(path)]) == 0
     assert len(study.read(path)) == 4
     assert "power law 1.5, 0.7" in capsys.readouterr().out
-    for wrong in (["--trials", "1"], []):
+    assert study.main([]) == 2
+    for wrong in (["--trials", "1"], ["--seed", "-1"], ["--output", "a.xlsx"], ["--plot", "/nowhere/a.png"]):
         with pytest.raises(SystemExit, match="2"):
             study.main(wrong)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from modelcollapse.validation import study
+from modelcollapse.validation.studies import worlds
 
 LEAST_SQUARES = study.REGIMES[9]
 RIDGE = study.REGIMES[-1]
@@ -58,14 +59,14 @@ def r_values(record):
 
 def test_exact_chain_step_has_the_law_of_a_direct_fit():
     """E‖ŵ_1 − w0‖²_Σ = σ² d/(T0 − d − 1), by the multivariate t; mean of 4000 steps, four standard errors."""
-    world = study._Synthetic(LEAST_SQUARES, np.random.default_rng(0))
+    world = worlds.Synthetic(LEAST_SQUARES, np.random.default_rng(0))
     errors = np.empty(4000)
     for i in range(len(errors)):
         world.weights = world.truth
         world.next_generation()
         errors[i] = (world.weights - world.truth) ** 2 @ world.eigenvalues
     t0, noise = LEAST_SQUARES.generator_samples, LEAST_SQUARES.noise
-    expected = noise**2 * study.DIM / (t0 - study.DIM - 1)
+    expected = noise**2 * worlds.DIM / (t0 - worlds.DIM - 1)
     assert abs(errors.mean() - expected) < 4 * errors.std() / np.sqrt(len(errors))
 
 

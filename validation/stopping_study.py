@@ -16,17 +16,18 @@ relative to the test error, label noise included (1 is right), at the best penal
 the test error at the criterion's pick exceeds the smallest.
 """
 
-import argparse
-import csv
 import multiprocessing
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from modelcollapse._extras import require
+from modelcollapse._files import save_table
+from modelcollapse._progress import Progress
 from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge
 from modelcollapse.numerics.questions.best_time import optimal_stopping
@@ -37,6 +38,8 @@ from modelcollapse.theory.spectra import Spectrum, from_samples
 from modelcollapse.validation import datasets, study
 from modelcollapse.validation.kernel_chains import kernel_chain
 from modelcollapse.validation.simulation import simulate
+from modelcollapse.validation.studies.reports import asked, read_records, save_picture
+from modelcollapse.validation.studies.worlds import spectrum_of_exponents
 
 __all__ = ["GENERATIONS", "REGIMES", "Record", "criteria", "main", "read", "run"]
 
@@ -85,7 +88,7 @@ def spectrum_of(regime):
     if regime.kernel != "linear":
         data = datasets.digits()
         return from_samples(data.inputs, data.targets, regime.kernel, gamma=regime.gamma)
-    eigenvalues, weights = study._spectrum(regime.exponents)
+    eigenvalues, weights = spectrum_of_exponents(regime.exponents)
     return Spectrum(eigenvalues, weights**2)
 
 
@@ -104,10 +107,10 @@ def run(trials=200, seed=0, regimes=REGIMES, workers=1, progress=None):
     fresh = multiprocessing.get_context("spawn")  # JAX does not survive a fork
     with ProcessPoolExecutor(workers, fresh, keep_compiled_kernels) if workers > 1 else nullcontext() as pool:
         results = (pool.map if pool else map)(_records, *zip(*jobs, strict=True))
-        for regime, found in zip(regimes, results, strict=True):
-            records += found
-            if progress:
-                progress(f"{regime.problem}, {regime.generator}, T = {regime.samples}")
+        with Progress(progress, "regimes") as bar:
+            for done, found in enumerate(results, 1):
+                records += found
+                bar.report(done, len(regimes))
     return records
 
 
@@ -153,7 +156,7 @@ def criteria(regime, time, ridge, seed, count=DATA_SETS):
     the mean excess of the test error at the criterion's pick.
     """
     rng, T, sigma = np.random.default_rng(seed), regime.samples, regime.noise
-    s, w0 = study._spectrum(regime.exponents)
+    s, w0 = spectrum_of_exponents(regime.exponents)
     grid = np.geomspace(1e-3, 1e3, 61)
     paths = {"gcv": Ridge(ridge / grid), "lookalike": GradientFlow(time * grid)}
     found = {name: np.empty((count, 2, len(grid))) for name in paths}
@@ -190,10 +193,9 @@ def summarise(records):
 
 def plot(path, trials, seed=0):
     """Errors along training with their turning points and real runs; what is lost in every direction by then."""
-    from matplotlib.figure import Figure
+    from modelcollapse import plot
 
-    colours = ("#0072B2", "#009E73", "#E69F00", "#D55E00")
-    figure = Figure(figsize=(10.5, 4.4), layout="constrained", dpi=130)
+    figure = require("matplotlib.figure", extra="plots").Figure(figsize=(10.5, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     times, few = np.geomspace(0.3, 1e5, 81), np.geomspace(1, 3e4, 7)
     generations, shown = np.array(GENERATIONS)[:, None], _SYNTHETIC[6:9]
@@ -201,71 +203,54 @@ def plot(path, trials, seed=0):
     best = optimal_stopping(fit(labels))
     errors = predict(fit(labels, filter=GradientFlow(times))).test_error
     found = simulate(fit(labels, filter=GradientFlow(few)), trials, seed, progress=False)
-    for i, (n, colour) in enumerate(zip(GENERATIONS, colours, strict=True)):
-        left.plot(times, errors[i], color=colour, label=f"n = {n}")
-        left.plot(best.time[i], best.test_error[i], "*", color=colour, markersize=14, markeredgecolor="black", zorder=4)
-        left.errorbar(few, found.mean[i], 2 * found.standard_error[i], fmt="o", color=colour, markersize=4, capsize=3)
-    left.set(xscale="log", yscale="log", xlabel="time of gradient flow (1 / largest eigenvalue)", ylabel="test error",
-             title=f"{shown[0].problem}, {shown[0].generator} generators")  # fmt: skip
-    left.legend(frameon=False, title="stars: where to stop;\npoints: real runs, ± 2 s.e.", title_fontsize="small")
+    names = [f"n = {n}" for n in GENERATIONS]
+    points = {name: (few, *pair) for name, *pair in zip(names, found.mean, found.standard_error, strict=True)}
+    plot.error_curves(times, dict(zip(names, errors, strict=True)), measured=points,
+                      xlabel="time of gradient flow (1 / largest eigenvalue)", ax=left)  # fmt: skip
+    left.plot(np.ravel(best.time), np.ravel(best.test_error), "*", color="white", markeredgecolor="black", markersize=14,
+              zorder=4)  # fmt: skip
+    left.set_title(f"{shown[0].problem}, {shown[0].generator} generators; stars: where to stop", fontsize="medium")
     labels = _labels(spectrum_of(shown[2]), shown[2], generations[:, 0])
     stopped = predict(fit(labels, filter=GradientFlow(optimal_stopping(fit(labels)).time))).by_direction()
-    for n, colour, kept in zip(GENERATIONS, colours, stopped.learned, strict=True):
-        right.plot(np.arange(1, len(kept) + 1), 1 - kept, color=colour, label=f"n = {n}")
+    for name, kept, look in zip(names, stopped.learned, ("-", "--", "-.", ":"), strict=True):
+        right.plot(np.arange(1, len(kept) + 1), 1 - kept, look, color=plot.COLOURS[names.index(name)], label=name)
     right.set(xscale="log", ylim=(0, 1.02), xlabel="eigendirection, largest eigenvalue first",
               ylabel="share of the signal that is lost")  # fmt: skip
     right.legend(frameon=False, title="stopped at the best time", title_fontsize="small")
-    right.set_title(f"{shown[2].problem}, {shown[2].generator} generators")
-    for axes in (left, right):
-        axes.grid(lw=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    right.set_title(f"{shown[2].problem}, {shown[2].generator} generators", fontsize="medium")
+    save_picture(figure, path)
 
 
 def read(path):
-    """The Records of a .csv file that `study.write` wrote.
+    """The Records of a .csv file that the command wrote.
 
     >>> import tempfile, os
     >>> one = Record("isotropic", "none", 300, 0, 0.5, 3.4, 0.26, 0.1, 0.25, 1.04, 0.26, 0.01, 200, 0.6)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     study.write([one], os.path.join(folder, "a.csv"))
+    ...     save_table([asdict(one)], os.path.join(folder, "a.csv"))
     ...     read(os.path.join(folder, "a.csv")) == [one]
     True
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kinds: Any = {field.name: field.type if field.type in (str, int) else float for field in fields(Record)}
-
-    def record(row) -> dict[str, Any]:
-        return {name: kinds[name](value) if value else None for name, value in row.items()}
-
-    return [Record(**record(row)) for row in rows]
+    return read_records(path, Record)
 
 
 def main(arguments=None):
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m modelcollapse.validation.stopping_study",
-        description="Stop training, or choose a ridge? Optimal stopping against the optimal ridge.",
-        epilog="example: python -m modelcollapse.validation.stopping_study --output table.csv --plot picture.png",
-    )
-    parser.add_argument("--output", help="write all records to this .csv file")
-    parser.add_argument("--plot", help="draw the picture to this .png, .svg or .pdf file")
-    parser.add_argument("--trials", type=int, default=200, help="real runs (default: 200; a tenth of it on the digits)")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    if options.trials < 2:
-        parser.error(f"--trials {options.trials} is less than 2; give two or more, for a standard error")
-    keep_compiled_kernels()
-    if options.output:
-        records = run(options.trials, options.seed, REGIMES, options.workers, lambda text: print(text, file=sys.stderr))
-        print(summarise(records))
-        study.write(records, options.output)
-    if options.plot:
-        plot(options.plot, options.trials, options.seed)
+    options = asked(
+        arguments, "stopping_study", "Stop training, or choose a ridge? Optimal stopping against the optimal ridge.",
+        least=2, trials="real runs (default: 200; a tenth of it on the digits)",
+    )  # fmt: skip
     if not options.output and not options.plot:
-        parser.error("nothing to do; give --output FILE.csv, --plot FILE.png or both")
+        print("nothing to do; give --output FILE.csv, --plot FILE.png or both", file=sys.stderr)
+        return 2
+    keep_compiled_kernels()
+    trials = options.trials or 200
+    if options.output:
+        records = run(trials, options.seed, REGIMES, options.workers, progress=True)
+        print(summarise(records))
+        save_table([asdict(record) for record in records], options.output)
+    if options.plot:
+        plot(options.plot, trials, options.seed)
     return 0
 
 

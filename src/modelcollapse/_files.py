@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import math
 import os
 import tempfile
 
@@ -75,10 +76,10 @@ def _plain(value):
 
 
 def _finite(value):
-    """What JSON can hold: infinite numbers as strings, sequences as lists."""
+    """What JSON can hold: numbers that are not finite as strings, sequences as lists."""
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     value = _plain(value)
-    return str(value) if value in (float("inf"), float("-inf")) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""What the studies share: their worlds, their command, their pictures."""
