@@ -103,9 +103,19 @@ def test_noise_is_in_the_unit_of_the_targets_however_features_are_scaled(run, tm
     found = {}
     for unit in (1, 100):
         labels_csv(tmp_path / "a.csv", unit)
-        options = ("--data", tmp_path / "a.csv", "--origin", "by", "--standardise", "--kernel", "linear", "--generations", 5,
-                   "--generator-samples", 60, "--generator-noise", 0.4 * unit, "--output", tmp_path / "a.json")  # fmt: skip
-        assert run("ridge", *options)[0] == 0
+        options = (
+            "--origin",
+            "by",
+            "--standardise",
+            "--kernel",
+            "linear",
+            "--generations",
+            5,
+            "--generator-samples",
+            60,
+        )
+        options += ("--generator-noise", 0.4 * unit, "--output", tmp_path / "a.json")
+        assert run("ridge", "--data", tmp_path / "a.csv", *options)[0] == 0
         found[unit] = {row["point"]: row for row in json.loads((tmp_path / "a.json").read_text())["rows"]}
     for point in ("recommended", "gcv"):
         assert found[100][point]["alpha"] == pytest.approx(found[1][point]["alpha"], rel=1e-9)

@@ -109,6 +109,16 @@ def test_real_rows_stand_in_for_the_noise(run, tmp_path):
     assert "recommended" in out
 
 
+def test_a_fallback_says_why(run, tmp_path):
+    """Ridge generators with an RBF kernel: where the correction is given up, a note says so."""
+    digits = ("--data", "digits", "--rows", "200", "--generations", "5", "--generator-samples", "400")
+    status, out, err = run("ridge", *digits, "--generator-noise", "0.3")
+    assert status == 0, err
+    assert "criterion: gcv (fallback)" in out
+    assert "\nnote: " in out
+    assert "predicted_error and gcv include label noise" in out
+
+
 def marked_csv(path, real=30, column="by"):
     """The rows of `synthetic_csv` shuffled, with a column in their midst that says who wrote each label."""
     X, y = synthetic_csv(path, real=real)

@@ -6,7 +6,7 @@ from scipy.linalg import expm
 from sklearn.kernel_ridge import KernelRidge
 
 import modelcollapse as mc
-from modelcollapse.validation import datasets
+from modelcollapse.validation import datasets, kernel_chains
 from modelcollapse.validation.kernel_chains import kernel_chain, predict_chain
 
 FEATURES, ROWS = 40, 1500
@@ -208,3 +208,57 @@ def test_bad_settings_are_named(gaussian, settings, sentence):
         kernel_chain(gaussian[0][:50], gaussian[1][:50], **settings)
     with pytest.raises(TypeError, match="does not take"):
         kernel_chain(gaussian[0][:50], gaussian[1][:50], samples=10, ridge=0.1, colour="blue")
+
+
+def test_many_ridges_are_one_eigendecomposition(gaussian):
+    """Eight ridges go by Cholesky factors, more by eigenpairs: the same fits."""
+    options = {"kernel": "rbf", "gamma": 0.3, "samples": 40, "noise": 0.1, "runs": 2, "generations": [[0], [2]],
+               "generator_samples": 50, "generator_ridge": 0.01}  # fmt: skip
+    inputs, targets = gaussian[0][:100], gaussian[1][:100]
+    grid = np.array([*np.geomspace(1e-6, 1e3, 11), np.inf])
+    many = kernel_chain(inputs, targets, ridge=grid, **options)
+    for part in (slice(0, 4), slice(4, 12)):
+        few = kernel_chain(inputs, targets, ridge=grid[part], **options)
+        np.testing.assert_allclose(many.draws[:, :, part], few.draws, rtol=1e-8)
+    with pytest.raises(ValueError, match="ridge = 0: the kernel matrix of 45 rows is singular"):
+        kernel_chain(inputs, targets, "linear", samples=45, ridge=np.linspace(0, 1, 12), runs=2)
+
+
+def test_a_known_spectrum_is_not_computed_again(gaussian, monkeypatch):
+    inputs, targets = gaussian[0][:100], gaussian[1][:100]
+    options = {"kernel": "rbf", "gamma": 0.3, "samples": 40, "ridge": 0.1, "runs": 2}
+    first = kernel_chain(inputs, targets, **options)
+    known = mc.from_samples(inputs, targets, "rbf", gamma=0.3)
+    for spectrum in (first.spectrum, known):
+        with monkeypatch.context() as patch:
+            patch.setattr(kernel_chains, "from_gram", None)
+            again = kernel_chain(inputs, targets, spectrum=spectrum, **options)
+        np.testing.assert_array_equal(again.draws, first.draws)
+        assert again.prediction.test_error == pytest.approx(first.prediction.test_error, rel=1e-9)
+    for wrong in ((inputs, targets, 0.1), (inputs, 2 * targets, 0.3), (inputs[:90], targets[:90], 0.3)):
+        other = mc.from_samples(*wrong[:2], "rbf", gamma=wrong[2])
+        with pytest.raises(ValueError, match="give the one of these rows and this kernel"):
+            kernel_chain(inputs, targets, spectrum=other, **options)
+
+
+def test_too_many_rows_are_refused_before_memory_is_taken(monkeypatch):
+    """A third of a million rows would be 8 TB; the refusal names what to do, and a failed allocation does too."""
+    with pytest.raises(ValueError, match=r"330000 rows takes about 7841 GB, .* give at most \d+ rows, drawn at random"):
+        kernel_chain(np.zeros((330_000, 1)), np.zeros(330_000), samples=10, ridge=0.1)
+    with pytest.raises(ValueError, match="give at most"):
+        mc.from_samples(np.zeros((330_000, 1)), np.zeros(330_000), "rbf")
+
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("sklearn.metrics.pairwise.pairwise_kernels", exhausted)
+    with pytest.raises(MemoryError, match="no memory for the kernel matrix of 50 rows; give fewer"):
+        kernel_chain(np.eye(50), np.ones(50), samples=10, ridge=0.1)
+
+
+def test_generators_that_are_not_there_need_no_settings(gaussian):
+    inputs, targets = gaussian[0][:50], gaussian[1][:50]
+    found = kernel_chain(inputs, targets, samples=[10, 20], ridge=[[0.1], [1.0]], runs=2)
+    assert found.mean.shape == (2, 2)
+    with pytest.raises(ValueError, match="generator_noise = -1"):
+        kernel_chain(inputs, targets, samples=10, ridge=0.1, generator_noise=-1)

@@ -143,3 +143,25 @@ def test_strategies_say_how_to_install_hypothesis():
     code = "import sys; sys.modules['hypothesis'] = None\nimport modelcollapse.validation.strategies"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "strategies need hypothesis; install it with: pip install 'modelcollapse[test]'" in done.stderr
+
+
+def test_an_error_of_the_formula_shows_the_pipeline():
+    """Of the formula and of the other route; an AssertionError too, which Hypothesis's notes would bury."""
+
+    def careless(model):
+        return model.sources[0].noise
+
+    def asserting(model):
+        assert isinstance(model, Fit), "not a fit"
+
+    for formula, kind, against in (
+        (careless, AttributeError, "predict"), (asserting, AssertionError, "predict"),
+        (lambda model: 0.0, AttributeError, careless),
+    ):  # fmt: skip
+        with pytest.raises(kind) as caught:
+            assert_agrees(formula, against=against)
+        notes = [note for note in caught.value.__notes__ if note.startswith("the formula raised this for")]
+        assert "mc.chain(w0, 1" in notes[0] or "mc.accumulate(w0, 1" in notes[0]
+    with pytest.raises(AttributeError) as caught:
+        assert_agrees(careless, [mc.truth(mc.isotropic(3))])
+    assert "w0 = mc.truth(mc.isotropic(dim=3, signal=1))" in caught.value.__notes__[0]

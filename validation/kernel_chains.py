@@ -22,7 +22,6 @@ deviations of a few per cent, more where the last fit sees a large part of the d
 averaged over all rows. That is the theory's setting up to the Gaussian features.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,19 +30,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 
-from modelcollapse._extras import require
 from modelcollapse._progress import Progress
 from modelcollapse.numerics.questions.predictions import Prediction
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines.filters import TIME
 from modelcollapse.theory.populations.families import Spectrum, from_gram
+from modelcollapse.theory.populations.kernels import enough_memory, kernel_matrix
 from modelcollapse.validation.training.predicted_chains import chain_labels, predict_chain
 from modelcollapse.validation.training.trained_chains import Streams, one_run, ridges, stopped
 
-__all__ = ["KernelChain", "chain_labels", "enough_memory", "kernel_chain", "predict_chain"]
+__all__ = ["KernelChain", "chain_labels", "kernel_chain", "predict_chain"]
 
-_COPIES = 9  # of the kernel matrix at most, 7 to 9 measured: its own, those of the eigendecomposition, rows of a fit
 
 _ROWS = domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of rows")
 _RUNS = domains.Domain(low=2, high_open=True, whole=True, remedy="give at least two runs, for a standard error")
@@ -129,8 +127,8 @@ def kernel_chain(
         the last fit, which then must be single numbers. Generators are ridge fits: with `time` give their ridge
     runs : how many independent chains; seed : int or SeedSequence
     held_out : measure on rows that the last fit has not seen; False: see the module
-    spectrum : that of these rows and this kernel, as `from_samples` or the result of an earlier call has it, where it is
-        known already: its eigendecomposition takes longest
+    spectrum : that of these rows and this kernel, of `from_samples` (without `label_noise`) or an earlier result, where
+        it is known already: its eigendecomposition takes longest
     progress : function of (runs done, runs), called after every run; True for a bar
 
     Returns
@@ -191,38 +189,16 @@ def kernel_chain(
     return KernelChain(draws, spectrum, prediction)
 
 
-def enough_memory(rows, memory=None):
-    """Raise ValueError before a kernel matrix of so many rows takes more than the memory of this machine, in bytes.
-
-    >>> enough_memory(10_000, memory=8e9)
-    >>> enough_memory(20_000, memory=8e9)
-    Traceback (most recent call last):
-        ...
-    ValueError: the kernel matrix of 20000 rows takes about 29 GB, more than the 8 GB of this machine; give at most 10540 \
-rows, drawn at random, or to from_samples the features of sklearn.kernel_approximation.Nystroem with kernel="linear"
-    """
-    if memory is None:
-        known = hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else 16e9
-    needed = _COPIES * 8 * rows**2
-    if needed > memory:
-        raise ValueError(
-            f"the kernel matrix of {rows} rows takes about {needed / 1e9:.0f} GB, more than the {memory / 1e9:.0f} GB of "
-            f"this machine; give at most {int((memory / _COPIES / 8) ** 0.5)} rows, drawn at random, or to from_samples the "
-            'features of sklearn.kernel_approximation.Nystroem with kernel="linear"'
-        )
-
-
 def _fitting(spectrum, gram, targets):
-    """A spectrum that is given, if its traces are those of the data."""
+    """A spectrum that is given, if it is as large as the kernel matrix and the targets are."""
     pairs = (
-        (spectrum.trace, np.trace(gram) / len(gram)),
+        (np.sqrt(spectrum.multiplicity @ spectrum.eigenvalues**2), np.linalg.norm(gram) / len(gram)),
         (spectrum.label_variance + spectrum.unexplained, np.mean(targets**2)),
     )
     if not all(np.isclose(given, wanted, rtol=1e-6) for given, wanted in pairs):
-        given, wanted = zip(*pairs, strict=True)
-        raise ValueError("spectrum has a trace of {:.6g} and label variance {:.6g} where the data have {:.6g} and {:.6g}; "
-                         "give the one of these rows and this kernel".format(*given, *wanted))  # fmt: skip
+        shown = ", ".join(f"{given:.6g} where the data have {wanted:.6g}" for given, wanted in pairs)
+        raise ValueError(f"spectrum has root sum of squared eigenvalues and label variance {shown}; "
+                         "give the one of these rows and this kernel")  # fmt: skip
     return spectrum
 
 
@@ -237,20 +213,7 @@ def _explained(gram, targets, spectrum):
 
 def _gram(inputs, kernel, options):
     inputs = _numbers("inputs", inputs, domains.REAL)
-    if kernel == "precomputed":
-        return inputs
-    pairwise = require("sklearn.metrics.pairwise", extra="estimator")
-    if kernel not in pairwise.kernel_metrics():
-        known = ", ".join(sorted(pairwise.kernel_metrics()))
-        raise ValueError(f"kernel = {kernel!r} is unknown; give precomputed or one of {known}")
-    try:
-        return pairwise.pairwise_kernels(inputs, metric=kernel, **options)
-    except TypeError as error:
-        raise TypeError(f"kernel = {kernel!r} does not take {options}: {error}") from None
-    except MemoryError:
-        raise MemoryError(
-            f"no memory for the kernel matrix of {len(inputs)} rows; give fewer, drawn at random"
-        ) from None
+    return inputs if kernel == "precomputed" else kernel_matrix(inputs, kernel, options)
 
 
 def _numbers(name, value, domain):

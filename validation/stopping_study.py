@@ -207,8 +207,8 @@ def plot(path, trials, seed=0):
     points = {name: (few, *pair) for name, *pair in zip(names, found.mean, found.standard_error, strict=True)}
     plot.error_curves(times, dict(zip(names, errors, strict=True)), measured=points,
                       xlabel="time of gradient flow (1 / largest eigenvalue)", ax=left)  # fmt: skip
-    left.plot(np.ravel(best.time), np.ravel(best.test_error), "*", color="white", markeredgecolor="black", markersize=14,
-              zorder=4)  # fmt: skip
+    left.plot(np.ravel(best.time), np.ravel(best.test_error), "*", color="white", markeredgecolor="black",
+              markersize=14, zorder=4)  # fmt: skip
     left.set_title(f"{shown[0].problem}, {shown[0].generator} generators; stars: where to stop", fontsize="medium")
     labels = _labels(spectrum_of(shown[2]), shown[2], generations[:, 0])
     stopped = predict(fit(labels, filter=GradientFlow(optimal_stopping(fit(labels)).time))).by_direction()

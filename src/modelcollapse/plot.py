@@ -12,7 +12,8 @@
     directions       what is lost of the signal by eigendirection
 
 Without `ax` a new figure is made outside pyplot, so that nothing stays open and no backend is chosen.
-Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their own marker.
+Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their
+own marker.
 """
 
 from modelcollapse._pictures.agreements import agreement

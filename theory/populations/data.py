@@ -27,6 +27,7 @@ import numpy as np
 from modelcollapse.theory.numbers.domains import NOISE, REAL
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
+from modelcollapse.theory.populations.kernels import kernel_matrix
 from modelcollapse.theory.populations.resolved_directions import precision
 
 _LEAST_RESIDUAL = 10  # degrees of freedom of a residual that says something about the noise
@@ -69,7 +70,7 @@ def sample_spectrum(inputs, targets, kernel, options, label_noise=None):
     _same_length("inputs", inputs, "targets", targets)
     if kernel == "linear" and not options:
         return _spectrum("inputs", resolved_directions.of_features(inputs, False, eps), targets, label_noise)
-    return gram_spectrum(_kernel_matrix(inputs, kernel, options), targets, label_noise)
+    return gram_spectrum(kernel_matrix(inputs, kernel, options), targets, label_noise)
 
 
 def _spectrum(name, found, targets, label_noise):
@@ -131,23 +132,6 @@ def residual_level(eigenvalues, explained, unexplained, null):
     believed = trace * count >= min(_LEAST_RESIDUAL, count / 2)
     best = np.argmin(np.where(believed, squares / trace**2, np.inf))
     return float(squares[best] / trace[best])
-
-
-def _kernel_matrix(inputs, kernel: Any, options):
-    try:
-        from sklearn.metrics import pairwise
-    except ImportError:
-        raise ImportError(
-            f"kernel = {kernel!r} needs scikit-learn; pip install 'modelcollapse[estimator]', or give the "
-            "kernel matrix to from_gram"
-        ) from None
-    known = sorted(pairwise.kernel_metrics())
-    if not callable(kernel) and kernel not in known:
-        raise ValueError(f"kernel = {kernel!r} is unknown; give one of {', '.join(known)}, or use from_gram")
-    try:
-        return pairwise.pairwise_kernels(inputs, **{"metric": kernel, **options})
-    except TypeError as error:
-        raise TypeError(f"kernel = {kernel!r} does not take {options}: {error}") from None
 
 
 def _semidefinite(name, matrix, eps):

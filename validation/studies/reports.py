@@ -55,7 +55,7 @@ def save_picture(figure, path):
 
 
 def dots(names, marks, xlabel):
-    """A Figure with a line of marks for every name; marks: method -> (line, share, standard error), drawn in per cent."""
+    """A Figure, a line for every name; marks: method -> [(line, share, standard error), ...], drawn in per cent."""
     from modelcollapse._pictures.style import COLOURS
 
     figure = require("matplotlib.figure", extra="plots").Figure(

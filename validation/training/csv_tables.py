@@ -1,8 +1,8 @@
 r"""Tables of numbers in CSV files: read right, or refused in one sentence that names the line an editor shows.
 
 The delimiter is what a first line `sep=;` says, otherwise the first of semicolon, tab and comma that gives all records
-one width of two or more. Quotes may hold delimiters, line ends and doubled quotes. Lines that begin with # are comments.
-Text is UTF-8, or UTF-16 with its byte order mark; gzip is unpacked.
+one width of two or more. Quotes may hold delimiters, line ends and doubled quotes. Lines that begin with # are
+comments. Text is UTF-8, or UTF-16 with its byte order mark; gzip is unpacked.
 
 The first record is a row of names if it holds no number. Names 0,1,2,... look like a row of data and are refused.
 Numbers are written with a decimal point. A decimal comma is read where no cell has a point, thousands marks where a
@@ -162,8 +162,8 @@ def _decoded(path, content):
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#04x} is not {encoding.removesuffix('-sig')} "
-                         "text; save the table as CSV in UTF-8") from None  # fmt: skip
+        raise ValueError(f"{path}, line {line}: byte {content[error.start]:#04x} is not "
+                         f"{encoding.removesuffix('-sig')} text; save the table as CSV in UTF-8") from None  # fmt: skip
     if "\0" in text:
         line = text[: text.index(chr(0))].count("\n") + 1
         raise ValueError(f"{path}, line {line}: a zero byte; this is no text in UTF-8, save the table as CSV in UTF-8")
@@ -208,8 +208,9 @@ def _records(path, text, delimiter):
 def _named_table(path, records):
     line, first = records[0]
     if first == [str(j) for j in range(len(first))] and len(first) > 1:
-        raise ValueError(f"{path}, line {line}: {','.join(first[:4])}{',...' * (len(first) > 4)} may be a row of data or "
-                         "number the columns; name the columns by words, or move such a row of data down")  # fmt: skip
+        shown = ",".join(first[:4]) + ",..." * (len(first) > 4)
+        raise ValueError(f"{path}, line {line}: {shown} may be a row of data or number the columns; "
+                         "name the columns by words, or move such a row of data down")  # fmt: skip
     names = None
     if not any(_NUMBER.fullmatch(cell.replace(",", "")) or cell.lower() == "nan" for cell in first):
         names, records = first, records[1:]

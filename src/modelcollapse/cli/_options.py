@@ -41,7 +41,7 @@ def _part(part):
             raise ValueError
     except (ValueError, IndexError):
         raise argparse.ArgumentTypeError(
-            f"{part!r} is neither a number nor a range START:STOP:COUNT or START:STOP:COUNTlog with COUNT from 2 to {MOST}"
+            f"{part!r} is neither a number nor a range START:STOP:COUNT or START:STOP:COUNTlog, COUNT from 2 to {MOST}"
         ) from None
     if not (math.isfinite(start) and math.isfinite(stop)):
         raise argparse.ArgumentTypeError(f"{part!r} has an infinite end; give finite numbers")
@@ -135,8 +135,9 @@ def output(parser, picture=None):
     group = parser.add_argument_group("results")
     group.add_argument("--output", type=_path((".csv", ".json")), metavar="FILE",
                        help="write the table to FILE.csv or FILE.json")  # fmt: skip
+    default = " (default: %(default)s)" if picture else ""
     group.add_argument("--plot", type=_path((".png", ".svg", ".pdf")), metavar="FILE", default=picture,
-                       help="draw a picture to FILE.png, .svg or .pdf" + (f" (default: {picture})" if picture else ""))  # fmt: skip
+                       help=f"draw a picture to FILE.png, .svg or .pdf{default}")  # fmt: skip
 
 
 def problem(parser, data=True):
@@ -161,17 +162,14 @@ def problem(parser, data=True):
     add("--degree", type=within("POSITIVE"), help="of the kernel poly")
     add("--coef0", type=within("REAL"), help="of the kernels poly and sigmoid")
     add = group.add_mutually_exclusive_group().add_argument
-    add("--origin", metavar="COLUMN", help="the column of FILE.csv that says who wrote each label: real or 0; synthetic, "
-        "model, generated, fake or 1")  # fmt: skip
+    add("--origin", metavar="COLUMN", help="the column of FILE.csv that says who wrote each label: real or 0; "
+        "synthetic, model, generated, fake or 1")  # fmt: skip
     add("--real-rows", type=within("COUNT"), metavar="N", help="the first N labels are real, the others a model's")
     group.add_argument("--model-marks", type=_words, metavar="MARK,...", help="further words for a model in --origin")
 
 
 def _words(text):
     return [word.strip().lower() for word in text.split(",")]
-
-
-REAL, SYNTHETIC = ("real", "0"), ("synthetic", "model", "generated", "fake", "1")
 
 
 def data_of(arguments):
@@ -205,14 +203,16 @@ def _real_rows(marks, arguments):
     """Only marks that are named count: what nobody described could mean either."""
     import numpy as np
 
+    from modelcollapse.estimators import origins
+
+    real, synthetic = (list(map(str, names)) for names in (origins.REAL, origins.SYNTHETIC))
     marks = [mark.lower() for mark in marks]
-    known = {*REAL, *SYNTHETIC, *(arguments.model_marks or [])}
-    unknown = [mark for mark in dict.fromkeys(marks) if mark not in known]
+    unknown = [mark for mark in dict.fromkeys(marks) if mark not in {*real, *synthetic, *(arguments.model_marks or [])}]
     if unknown:
         shown = ", ".join(map(repr, unknown[:6])) + ", ..." * (len(unknown) > 6)
-        raise ValueError(f"--origin {arguments.origin}: {shown} could be real or not; mark real rows by {' or '.join(REAL)}, "
-                         f"others by {', '.join(SYNTHETIC)} or what --model-marks names")  # fmt: skip
-    return np.isin(marks, REAL)
+        raise ValueError(f"--origin {arguments.origin}: {shown} could be real or not; mark real rows by "
+                         f"{' or '.join(real)}, others by {', '.join(synthetic)} or --model-marks")  # fmt: skip
+    return np.isin(marks, real)
 
 
 def spectrum_of(arguments):
@@ -238,7 +238,7 @@ def fits(parser, samples, ridge="1e-3"):
     add("--ridge", type=within_grid("RIDGE"), default=ridge, metavar="GRID",
         help="lambda, penalty against the mean squared error (default: 1e-3)")  # fmt: skip
     add("--noise", type=within("NOISE"), default=0.1, metavar="SIGMA",
-        help="standard deviation of the last fit's label noise, in the unit of the targets (default: %(default)s)")  # fmt: skip
+        help="standard deviation of its label noise, in the targets' unit (default: %(default)s)")  # fmt: skip
     generators(group, "that of --noise")
 
 
@@ -250,7 +250,7 @@ def generators(group, noise):
     add("--generator-samples", type=within("COUNT"), metavar="T0",
         help="rows of every generation's fit; needed for n > 0")  # fmt: skip
     add("--generator-ridge", type=within("RIDGE"), default=0.0, metavar="LAMBDA0",
-        help="penalty of every generation's fit, against the mean squared error (default: 0, least squares)")  # fmt: skip
+        help="penalty of every generation's fit, of the mean squared error (default: 0, least squares)")  # fmt: skip
     add("--generator-noise", type=within("NOISE"), metavar="SIGMA0",
         help=f"label noise of every generation's fit, in the unit of the targets (default: {noise})")  # fmt: skip
 

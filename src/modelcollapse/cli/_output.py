@@ -99,7 +99,7 @@ def _spelled(error):
 
 def _spelling(character):
     plain = {"≥": ">=", "≤": "<=", "±": "+-", "×": "x", "·": "*", "−": "-", "—": "-", "–": "-", "‖": "||", "∞": "inf",
-             "√": "sqrt", "→": "->", "↦": "->", "∼": "~", "≈": "~", "∈": "in", "ℓ": "l", "⋆": "*", "′": "'"}  # fmt: skip
+             "√": "sqrt", "→": "->", "↦": "->", "∼": "~", "≈": "~", "∈": "in", "ℓ": "l", "⋆": "*"}  # fmt: skip
     if character in plain:
         return plain[character]
     name = unicodedata.name(character, "")

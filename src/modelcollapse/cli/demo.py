@@ -30,8 +30,8 @@ def options(parser):
     parser.add_argument("--seed", type=_options.within("SEED"), default=0,
                         help="of rows and label noise (default: %(default)s)")  # fmt: skip
     parser.add_argument("--population", action="store_true",
-                        help="take the data set for the whole population: rows are drawn with replacement and the error "
-                        "is averaged over all of them, the theory's own setting")  # fmt: skip
+                        help="take the data set for the whole population: rows are drawn with replacement and the "
+                        "error is averaged over all of them, the theory's own setting")  # fmt: skip
     _options.output(parser, picture="modelcollapse-demo.png")
 
 

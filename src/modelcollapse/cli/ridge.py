@@ -3,8 +3,8 @@
 For a problem described by numbers: the ridge that minimises the predicted test error, beside the one that generalised
 cross-validation finds on the labels at hand. For a data set (--data): CollapseAwareRidge is fitted on its
 rows, whose labels the described generations wrote. A ridge is lambda of the mean squared error; alpha is
-scikit-learn's, lambda times the rows. test_error is the error on the noiseless truth; predicted_error and gcv, of a data
-set, are errors on noisy labels: they include label noise.
+scikit-learn's, lambda times the rows. test_error is the error on the noiseless truth; predicted_error and gcv, of a
+data set, are errors on noisy labels: they include label noise.
 """
 
 import warnings
