@@ -93,7 +93,7 @@ def run_blocks(text, name):
 
 def pages_with_blocks():
     texts = TEXTS | {"README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
-    slow = {"README.md"}  # a minute: chains trained on all digits
+    slow = {"README.md"}  # chains trained on all digits
     for name, text in texts.items():
         if any(language in ("python", "bash") for language, _ in BLOCK.findall(text)):
             yield pytest.param(text, name, marks=[pytest.mark.slow] if name in slow else [], id=name)

@@ -55,6 +55,9 @@ _PUBLIC = {  # public name -> the module that holds it
 }
 _SUBMODULES = {name: f"modelcollapse.{name}" for name in ("numerics", "plot", "theory", "validation")}
 
-__getattr__, __dir__, __all__ = attach(__name__, _PUBLIC, _SUBMODULES)
-__all__ = sorted([*__all__, *_SUBMODULES, "__version__"])
-__dir__ = __all__.copy
+__getattr__, _, _ = attach(__name__, _PUBLIC, _SUBMODULES)
+__all__ = sorted([*_PUBLIC, *_SUBMODULES, "__version__"])
+
+
+def __dir__():
+    return list(__all__)

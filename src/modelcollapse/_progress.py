@@ -4,6 +4,7 @@ It is the caller's own, or moves a bar of rich on stderr where rich is installed
 """
 
 import time
+from collections.abc import Callable
 
 __all__ = ["Progress"]
 
@@ -24,7 +25,7 @@ class Progress:
     [(1, 2)]
     """
 
-    def __init__(self, wanted=True, title="simulating", patience=_LONG):
+    def __init__(self, wanted: bool | Callable[[int, int], object] | None = True, title="simulating", patience=_LONG):
         self._wanted, self._title, self._patience = wanted, title, patience
         self._started, self._bar, self._task = time.monotonic(), None, None
 

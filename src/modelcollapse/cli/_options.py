@@ -229,7 +229,7 @@ def spectrum_of(arguments):
         raise ValueError(f"--power-law: {error}") from None
 
 
-def fits(parser, samples, ridge="1e-3"):
+def fits(parser, samples, ridge: str | None = "1e-3"):
     """The last fit and the generations before it; `samples` is the default, and how --help says it."""
     group = parser.add_argument_group("the fits", description=GRID)
     add = group.add_argument

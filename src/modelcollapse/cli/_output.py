@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import io
 import os
 import sys
 import unicodedata
@@ -81,7 +82,7 @@ def readable_anywhere():
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     codecs.register_error("modelcollapse-spelled", _spelled)
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="modelcollapse-spelled")
 
 
