@@ -106,7 +106,7 @@ for asked in range(1, 301):
     for _ in range(rng.integers(1, 6)):
         noise, other = rng.uniform(0.01, 1), rng.integers(0, 5)
         rows, weight = int(rng.integers(20, 900)), rng.uniform(0.1, 2)
-        sources = [w0.label(rows, noise)] * (other > 2) + [teacher(noise).label(rows)] * (other == 4)
+        sources = [w0.label(rows, noise)] * int(other > 2) + [teacher(noise).label(rows)] * int(other == 4)
         mapped = (lambda s: s / 2) if rng.random() < 0.2 else None
         sources.append(model.label(rows, noise, weight=weight, inputs=mapped))
         fitted = mc.fit(*sources, ridge=rng.choice([1e-4, 1e-2, 1.0]))

@@ -30,6 +30,7 @@ from jax.scipy import special
 from sympy.printing.numpy import JaxPrinter
 
 from modelcollapse.theory.formulas import PRINTING
+from modelcollapse.theory.numbers.libraries import Library
 from modelcollapse.theory.symbols import length, quantity
 
 _SHIFTS = 12
@@ -194,6 +195,15 @@ TABLE = {
     "polygamma": _polygamma,
     "zeta": _zeta,
     "hyper": _hyper,
+    "digamma": special.digamma,
+    "psi": special.digamma,
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "factorial": lambda x: special.gamma(x + 1.0),
+    "binomial": lambda n, k: special.gamma(n + 1.0) / (special.gamma(k + 1.0) * special.gamma(n - k + 1.0)),
+    "beta": lambda a, b: special.gamma(a) * special.gamma(b) / special.gamma(a + b),
+    "Ei": special.expi,
+    "expint": special.expn,
     "Expm1": jnp.expm1,
     "GeometricSum": _geometric_sum,
     "LogAccumulated": _log_accumulated,
@@ -201,3 +211,6 @@ TABLE = {
     "DigammaGap": _digamma_gap,
     "LogGammaGap": _log_gamma_gap,
 }
+
+_RESTRICTED = ("total", "hyper")  # to what the records need
+JAX = Library("JAX", ({name: f for name, f in TABLE.items() if name not in _RESTRICTED}, "jax"), _Printer(PRINTING))

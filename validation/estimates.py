@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from modelcollapse.validation.tails import FEWEST_DRAWS, hill
 
@@ -87,6 +86,8 @@ class Estimate:
         """(low, high) of the mean at a confidence level; (0, inf) where `heavy_tailed`."""
         if not 0 < level < 1:
             raise ValueError(f"level = {level} is outside (0, 1); give a confidence level such as 0.95")
+        from scipy import stats  # half a second, which a simulation without an interval need not wait for
+
         quantile = stats.t.ppf(0.5 + level / 2, self.trials - 1)
         heavy, constant = self.heavy_tailed, np.ptp(self.draws, axis=-1) == 0
         skewness = stats.skew(np.where(constant[..., None], [0.0] + [1.0] * (self.trials - 1), self.draws), axis=-1)

@@ -16,6 +16,7 @@ from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.question import refuse_impossible
 from modelcollapse.numerics.evaluation.walk import last_moments
+from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.filters import GradientDescent
@@ -42,16 +43,9 @@ class TracedError:
                 "replace it by a number with model.subs before differentiating or lowering"
             )
 
-    def numbers(self, named, lanes):
-        """The pipeline's numbers at named values of symbols; `lanes` hold those that do not move."""
-        return [
-            jnp.broadcast_to(evaluate(value, named, "jax"), lane.shape) if moves else lane
-            for (_, value, _), lane, moves in zip(self.reading.leaves, lanes, self.moving, strict=True)
-        ]
-
     def atoms(self, named, dtype):
         """The spectrum's atoms, on their own grid, at named values of symbols."""
-        leaves = [evaluate(value, named, "jax") for value in self.spectrum.leaves]
+        leaves = [evaluate(value, named, JAX) for value in self.spectrum.leaves]
         arrays = [jnp.asarray(x, dtype) for x in self.spectrum.atoms(leaves, jnp)]
         return Atoms(*arrays, jax.lax.stop_gradient(arrays[0]))
 
@@ -121,51 +115,55 @@ class Slopes:
         if len(lanes) == 1:  # the shape of many points, compiled already
             return [x[:1] for x in self._evaluated(np.repeat(lanes, 2), [np.repeat(x, 2) for x in point])]
         arrays = jax.tree.map(lambda array: array if len(array) == 1 else array[lanes], self.arrays)
-        numbers = [*self._named(lanes, point).values(), *(number[lanes] for number in self.numbers)]
-        grid = type(self.grid)((len(lanes),), numbers, *arrays)
+        named, over = self._named(lanes, point), self.traced.over
+        numbers, tangents = [], []
+        for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.traced.moving, strict=True):
+            shape = (len(lanes),)
+            numbers.append(np.broadcast_to(evaluate(value, named), shape) if moves else number[lanes])
+            tangents += list(slopes_of(value, over, named, shape)) if moves else []
+        symbols = list(named.values()) if self.traced.spectrum_moves else []
+        grid = type(self.grid)((len(lanes),), [*numbers, *tangents, *symbols], *arrays)
         alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
-        steps = self.reading.filled(numbers[len(self.traced.over) + len(self.others) :])
-        effort = effort_of(steps, len(lanes), grid.atoms.eigenvalues.shape[-1], len(self.traced.over))
-        if self.traced.spectrum_moves:
-            effort = np.inf
-        run = self._run_with_duals if effort <= SMALL_EFFORT else self._run
-        return evaluate_on(grid, run, len(self.traced.over) + 2, alive, effort=effort)
+        steps, atoms = self.reading.filled(numbers), grid.atoms.eigenvalues.shape[-1]
+        effort = np.inf if symbols else effort_of(steps, len(lanes), atoms, len(over))
+        run = self._with_duals if effort <= SMALL_EFFORT else self._with_jax
+        return evaluate_on(grid, run, len(over) + 2, alive, effort=effort)
 
-    def _run_with_duals(self, lanes, atoms, shifts, tested):
-        symbols, over = (*self.traced.over, *self.others), self.traced.over
-        named, fixed = dict(zip(symbols, lanes, strict=False)), lanes[len(symbols) :]
-        numbers = [
-            Dual(lane, slopes_of(value, over, named, lane.shape)) if moves else lane
-            for (_, value, _), lane, moves in zip(self.reading.leaves, fixed, self.traced.moving, strict=True)
-        ]
-        numbers = [
-            Dual(np.broadcast_to(evaluate(value, named), x.shape), x.tangents) if isinstance(x, Dual) else x
-            for (_, value, _), x in zip(self.reading.leaves, numbers, strict=True)
-        ]
+    def _parts(self, lanes):
+        """Numbers of the pipeline, their tangents by symbol (None for what stands still), values of symbols."""
+        count, size = len(self.reading.leaves), len(self.traced.over)
+        tangents = iter(lanes[count:])
+        moved = [[next(tangents) for _ in range(size)] if moves else None for moves in self.traced.moving]
+        return lanes[:count], moved, list(tangents)
+
+    def _with_duals(self, lanes, atoms, shifts, tested):
+        numbers, moved, _ = self._parts(lanes)
+        numbers = [x if t is None else Dual(x, np.stack(t)) for x, t in zip(numbers, moved, strict=True)]
         error, flags = self.traced(numbers, atoms, shifts)
         converged = np.all([np.broadcast_to(flag, lanes[0].shape) for flag in flags] or [[True]], 0)
         if not isinstance(error, Dual):
-            return error, *([np.zeros(1)] * len(over)), converged
+            return error, *([np.zeros(1)] * len(self.traced.over)), converged
         return error.value, *error.tangents, converged
 
-    def _run(self, lanes, atoms, shifts, tested):
-        symbols, traced = (*self.traced.over, *self.others), self.traced
-        given, fixed = lanes[: len(symbols)], lanes[len(symbols) :]
-        point, others = given[: len(traced.over)], given[len(traced.over) :]
+    def _with_jax(self, lanes, atoms, shifts, tested):
+        traced = self.traced
+        numbers, moved, symbols = self._parts(lanes)
+        point, others = symbols[: len(traced.over)], symbols[len(traced.over) :]
 
-        def error(*point):
-            named = dict(zip(symbols, (*point, *others), strict=True))
+        def error(numbers, point):
             here = atoms
             if traced.spectrum_moves:
-                pieces = [rows(x, point[0].shape, jnp) for x in traced.atoms(named, float)]
+                named = dict(zip((*traced.over, *self.others), (*point, *others), strict=True))
+                pieces = [rows(x, numbers[0].shape, jnp) for x in traced.atoms(named, float)]
                 pad = atoms.eigenvalues.shape[-1] - pieces[0].shape[-1]
                 here = Atoms(*(jnp.pad(x, ((0, 0), (0, pad))) for x in pieces))
-            return traced(traced.numbers(named, fixed), here, shifts)
+            return traced(numbers, here, shifts)
 
         found = []
-        for k in range(len(point)):
-            tangent = tuple(jnp.full_like(x, float(i == k)) for i, x in enumerate(point))
-            found.append(jax.jvp(error, tuple(point), tangent, has_aux=True))
+        for k in range(len(traced.over)):
+            along = [jnp.zeros_like(x) if t is None else t[k] for x, t in zip(numbers, moved, strict=True)]
+            towards = [jnp.full_like(x, float(i == k)) for i, x in enumerate(point)]
+            found.append(jax.jvp(error, (numbers, point), (along, towards), has_aux=True))
         value, _, flags = found[0]
         converged = np.all([np.asarray(flag) for flag in flags] or [[True]], 0)
         return value, *(slope for _, slope, _ in found), converged

@@ -35,6 +35,7 @@ __all__ = ["training_curve"]
 NODES, RATIO, BATCH = 32, 4.0, 128
 MANY = 2**20  # durations times atoms, from which compiling pays
 FEWEST = 6  # durations per contour from which sharing pays
+BARELY = 1e-3  # of the fastest direction learned: what is less is lost in 1 − null, and goes the direct way
 
 
 def training_curve(question):
@@ -68,7 +69,7 @@ def training_curve(question):
             (source,), (first, *_) = filled.sources, filled.filter.values
             speed, scale = _scale(kind, first, source.weight)
             places = np.flatnonzero(which.reshape(-1) == group)
-            moving = places[durations[places] * speed * inputs.max() >= np.finfo(float).eps / 16]
+            moving = places[durations[places] * speed * inputs.max() >= BARELY]
             for block, centre in _blocks(kind, durations[moving]):
                 here = moving[block]
                 padded = durations[here][None]

@@ -9,6 +9,7 @@ from modelcollapse.numerics.evaluation.grid import shifts_of
 from modelcollapse.numerics.evaluation.lanes import rows
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.traced import Slopes, TracedError
+from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression
 from modelcollapse.theory.pipelines.model import require_model
@@ -63,7 +64,7 @@ def lower(model, over):
             raise TypeError(f"{len(arrays)} arrays for {len(over)} symbols {over}; give one for each")
         dtype = jnp.result_type(float, *arrays)
         values = {symbol: jnp.asarray(array, dtype) for symbol, array in zip(over, arrays, strict=True)}
-        numbers = [jnp.asarray(evaluate(value, values, "jax"), dtype) for _, value, _ in traced.reading.leaves]
+        numbers = [jnp.asarray(evaluate(value, values, JAX), dtype) for _, value, _ in traced.reading.leaves]
         atoms = traced.atoms(values, dtype)[:3] if traced.spectrum_moves else [jnp.asarray(x, dtype) for x in fixed]
         shape = jnp.broadcast_shapes(*map(jnp.shape, (*numbers, *values.values())), atoms[0].shape[:-1])
         lanes = [jnp.broadcast_to(number, shape).reshape(-1) for number in numbers]

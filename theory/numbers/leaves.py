@@ -15,7 +15,6 @@ Traceback (most recent call last):
 TypeError: ridge = '0.1' is a str; give a real number, an array of real numbers or a SymPy expression
 """
 
-import functools
 import numbers
 import sys
 from fractions import Fraction
@@ -24,6 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from modelcollapse.theory.numbers.domains import REAL, Domain
+from modelcollapse.theory.numbers.libraries import NUMPY, derivative
 
 __all__ = [
     "Domain",
@@ -127,36 +127,28 @@ def show(value):
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-@functools.lru_cache(maxsize=1024)
-def _lambdified(expression, symbols, modules):
-    import sympy
-
-    return sympy.lambdify(symbols, expression, modules=modules, cse=True)
-
-
-def evaluate(value, values, modules=None) -> Any:
+def evaluate(value, values, library=NUMPY) -> Any:
     """The number or array that a leaf stands for.
 
-    `values` maps every free symbol to a number or array; `modules` is SymPy's choice of array library,
-    by default SciPy and NumPy in double precision.
+    `values` maps every free symbol to a number or array; `library` says of which kind arrays are, by default NumPy's in
+    double precision. Raises ValueError naming a function that the library lacks.
     """
     if not is_expression(value):
         return float(value) if isinstance(value, int | Fraction) else value
     symbols = tuple(sorted(value.free_symbols, key=str))
     if not symbols:
         return float(value)
-    function = _lambdified(value, symbols, modules or ("scipy", "numpy"))
-    return function(*(values[symbol] for symbol in symbols))
+    result = library.function(value, symbols)(*(values[symbol] for symbol in symbols))
+    if library is NUMPY and np.iscomplexobj(result):  # SciPy's answer for functions that are complex elsewhere
+        if np.any(np.imag(result)):
+            raise ValueError(f"{value} is not real at the values given; give values where it is")
+        result = np.real(result)
+    return result
 
 
 def slopes_of(value, symbols, values, shape):
     """The derivatives of an expression by some symbols, (symbols, *shape), at values of all of its symbols."""
-    return np.stack([np.broadcast_to(evaluate(_derivative(value, symbol), values), shape) for symbol in symbols])
-
-
-@functools.lru_cache(maxsize=1024)
-def _derivative(expression, symbol):
-    return expression.diff(symbol)
+    return np.stack([np.broadcast_to(evaluate(derivative(value, symbol), values), shape) for symbol in symbols])
 
 
 def substitute(name, value, replacements, domain) -> Any:

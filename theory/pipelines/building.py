@@ -84,12 +84,18 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
     """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
 
     Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
-    labels, `ridge` the λ of every generation's fit. `generations` may be an integer array, never a schedule: for
-    different numbers per generation, loop over `fit`.
+    labels, `ridge` the λ of every generation's fit. An array is a grid, never a schedule: `samples=[200, 400]` are two
+    chains, one of 200 rows in every generation and one of 400. For numbers that change from generation to generation
+    loop over `fit`.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> chain(truth(isotropic(100)), 5, samples=400, noise=0.1)
     chain(start=truth, generations=5, samples=400, noise=0.1, ridge=0)
+    >>> chain(truth(isotropic(100)), 2, samples=[200, 400], noise=0.1)
+    a grid of pipelines: chain(start=truth, generations=2, samples=<2 grid>, noise=0.1, ridge=0)
+    >>> model = truth(isotropic(100))
+    >>> for rows in (200, 400):                              # a schedule: 200 rows, then 400
+    ...     model = fit(model.label(rows, noise=0.1))
     """
     require_model("start", start)
     model = Chain(
@@ -107,7 +113,8 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
 def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
     """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
 
-    The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
+    The first round is labelled by `start`; zero rounds is `start` itself. Arrays are grids, as in `chain`. `penalty` is
+    the *unnormalised* ridge
     Λ = λ_k·N_k, the same in every round.
 
     >>> from modelcollapse.theory.spectra import isotropic

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, show
 from modelcollapse.theory.pipelines.filters import Filter
@@ -120,7 +122,9 @@ class _Repeated(Model):
 
     def __repr__(self):
         inside = ", ".join(f"{label}={show(value)}" for label, value, _ in self.numbers)
-        return f"{type(self).__name__.lower()}(start={self.start.label_name}, {inside})"
+        text = f"{type(self).__name__.lower()}(start={self.start.label_name}, {inside})"
+        gridded = any(isinstance(value, np.ndarray) for _, value, _ in self.numbers)
+        return f"a grid of pipelines: {text}" if gridded else text
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)

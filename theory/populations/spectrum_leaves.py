@@ -66,7 +66,7 @@ def _require_resolved(beta, r, dim):
     if lost.any():
         raise ValueError(
             f"dim = {float(dim[lost].flat[0]):g} with beta = {float(beta[lost].flat[0]):g}: the last eigenvalues "
-            "j^-beta are below 1e-280 and leave double precision; give dim=math.inf, which differs by nothing to be seen"
+            "j^-beta are below 1e-280 and leave double precision; give dim=math.inf, which differs by nothing visible"
         )
 
 

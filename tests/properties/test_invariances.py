@@ -1,0 +1,199 @@
+"""What holds of every pipeline, whatever its numbers: squares are not negative, parts add up, units do not matter.
+
+A pipeline may be refused in one sentence (RuntimeError, FloatingPointError) where its numbers leave double precision,
+never at the ordinary level. A hundred thousand pipelines take hours:
+
+    MODELCOLLAPSE_EXAMPLES=4200 pytest -m slow tests/properties
+"""
+
+import os
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import Phase, event, given, seed, settings
+from recipes import LEVELS, Labels, Recipe, Step, recipes
+
+import modelcollapse as mc
+
+PHASES = (Phase.generate, Phase.shrink)
+FEW, MANY = 5, int(os.environ.get("MODELCOLLAPSE_EXAMPLES", "400"))  # pipelines for each property at each level
+RTOL = {"ordinary": 1e-9, "hard": 1e-8, "extreme": 1e-8}
+SCALES = {"ordinary": 4.0**3, "hard": 4.0**12, "extreme": 4.0**40}
+
+
+def predicted(level, model):
+    """The prediction, or None where it is refused; ordinary numbers are not."""
+    try:
+        return mc.predict(model)
+    except (RuntimeError, FloatingPointError) as refused:
+        if level == "ordinary":
+            raise
+        event(str(refused).split(" at ")[0])
+        return None
+
+
+def same(level, recipe, factor=1.0, **change):
+    """The changed pipeline has the error of the given one, times a factor."""
+    known, found = predicted(level, recipe.build()), predicted(level, recipe.build(**change))
+    if known is None or found is None:
+        return
+    for part in ("test_error", "bias", "variance", "clean"):
+        here, there = getattr(known, part) * factor, getattr(found, part)
+        if np.isinf(here) and np.isinf(there):
+            continue
+        assert abs(there - here) <= RTOL[level] * max(here, there) + rounding(recipe, known) * factor, (
+            part,
+            here,
+            there,
+        )
+
+
+def rounding(recipe, known):
+    """What rounding leaves of labels that are differences of large multiples of models."""
+    size = 1.0
+    for step in recipe.steps:
+        size *= max(1.0, *(sum(abs(c) for _, c in labels.models) for labels in step.sources)) ** 2
+    energy = sum(s * signal for s, signal, _ in recipe.atoms)
+    return 1e-13 * size * energy if size > 1 else 1e-15 * energy
+
+
+def signs(level, recipe):
+    known = predicted(level, recipe.build())
+    if known is None:
+        return
+    for part in ("test_error", "bias", "variance", "clean"):
+        assert getattr(known, part) >= 0, part
+    for parts in ((known.bias, known.variance), (known.clean, known.collapse)):
+        if np.all(np.isfinite(parts)):
+            assert sum(parts) == pytest.approx(known.test_error, rel=1e-12, abs=1e-300)
+
+
+def louder(level, recipe):
+    known, found = predicted(level, recipe.build()), predicted(level, recipe.build(louder=1.5))
+    if known is not None and found is not None:
+        floor = rounding(recipe, known)
+        assert found.test_error >= known.test_error * (1 - RTOL[level]) - floor
+        assert found.clean >= known.clean * (1 - RTOL[level]) - floor
+
+
+def grid(level, recipe):
+    factors = [1.0, 0.25, 2.0, 1.0, 8.0, 0.5, 3.0]
+    whole = predicted(level, recipe.build(grid=factors))
+    if whole is None:
+        return
+    for k in (0, 1):
+        point = predicted(level, recipe.build(grid=factors[k]))
+        if point is not None:
+            for part in ("bias", "variance", "clean"):
+                here, there = getattr(whole, part)[k], getattr(point, part)
+                slack = RTOL[level] * max(here, there) + rounding(recipe, point)
+                assert here == there or abs(here - there) <= slack, (part, here, there)
+
+
+PROPERTIES = {
+    "no error is negative and parts add up": signs,
+    "units": lambda level, recipe: same(level, recipe, SCALES[level], scale=SCALES[level]),
+    "smaller units": lambda level, recipe: same(level, recipe, 1 / SCALES[level], scale=1 / SCALES[level]),
+    "the order of sources": lambda level, recipe: same(level, recipe, backwards=True),
+    "a source in two": lambda level, recipe: same(level, recipe, split=True),
+    "equal eigenvalues in one atom": lambda level, recipe: same(level, recipe, doubled=True),
+    "a grid is its points": grid,
+    "more noise is never less error": louder,
+}
+
+
+def checked(name, level, examples, shrink=True):
+    @seed(zlib.crc32(f"{name} {level}".encode()))
+    @settings(max_examples=examples, deadline=None, database=None, phases=PHASES if shrink else PHASES[:1])
+    @given(recipes(level))
+    def run(recipe):
+        PROPERTIES[name](level, recipe)
+
+    run()
+
+
+FEW_UNMENDED = {
+    ("no error is negative and parts add up", "extreme"): "a difference of variances is squared as it comes"
+}
+
+
+def expect_failure(request, reason):
+    """Mark what is not mended yet: its test fails when it passes."""
+    if reason:
+        request.applymarker(pytest.mark.xfail(reason=reason))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_property(name, level, request):
+    expect_failure(request, FEW_UNMENDED.get((name, level)))
+    checked(name, level, FEW, shrink=(name, level) not in FEW_UNMENDED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_property_on_many_pipelines(name, level):
+    checked(name, level, MANY)
+
+
+# What random recipes found, and what still fails of it.
+
+
+def flows(first, second, atoms):
+    """Two gradient flows, the second on labels of the first."""
+    return Recipe(atoms, (Step("flow", (first,), 1.0), Step("flow", (second,), 0.5)))
+
+
+TWO_ATOMS = ((0.1, 0.5, 1.0), (1.0, 7e-6, 1.0))
+UNEVEN = (
+    Labels(((0, 300.0), (0, 300.0)), 6.0, 1.0, 1e-12),
+    Labels(((0, 1.0),), 6.0, 0.0, 1e5),
+    Labels(((0, 1.0),), 6.0, 8e-135, 1e5, True),
+)
+FOUND = {
+    "a flow minus nearly itself": (
+        "no error is negative and parts add up",
+        "hard",
+        flows(
+            Labels(((0, 300.0), (0, -90.0)), 5.000005, 2.58, 1e12, True),
+            Labels(((1, 1.000000001), (1, -1.0)), 35.0, 0.0, 1e12),
+            ((0.1, 2.58, 5.0),),
+        ),
+    ),
+    "weights of seventeen decades": (
+        "no error is negative and parts add up",
+        "extreme",
+        Recipe(((0.0, 8e-135, 2.0), (0.1, 0.5, 2.0), (1.0, 1.0, 2.0)), (Step("ridge", UNEVEN, 0.0),)),
+    ),
+    "units of a flow that barely starts": (
+        "units",
+        "hard",
+        flows(Labels(((0, 1.0),), 8.0, 0.0, 1e-12, True), Labels(((1, 1.0),), 2.2, 1.67e7, 1e-5, True), TWO_ATOMS),
+    ),
+    "a curve of short times": (
+        "a grid is its points",
+        "hard",
+        flows(Labels(((0, 1.0),), 8.0, 0.5), Labels(((0, 1.0),), 2.2, 1.67e7, 1e-8), TWO_ATOMS),
+    ),
+    "a curve of short times on a flow's labels": (
+        "a grid is its points",
+        "hard",
+        flows(Labels(((0, 1.0),), 8.0, 1e6), Labels(((1, 1.0),), 2.2, 0.0, 1e-8), TWO_ATOMS),
+    ),
+}
+
+
+UNMENDED = {
+    "a flow minus nearly itself": "a difference of variances is squared as it comes",
+    "weights of seventeen decades": "rounding in the fixed point of several sources",
+    "a curve of short times on a flow's labels": "what a flow has learned is computed as one minus what it has not",
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_found(case, request):
+    expect_failure(request, UNMENDED.get(case))
+    name, level, recipe = FOUND[case]
+    PROPERTIES[name](level, recipe)
