@@ -106,21 +106,21 @@ def _fit(here, place, step, models, joint):
         (source,) = step.sources
         rows, noise, weight = (x[None] for x in (source.samples, source.noise, source.weight))
         return _fit_one(here.atoms, inputs[0][None], rows, noise, weight, step.ridge, here.exact, models[source.parent])
-    columns, models, joint = _padded(here, step, models, joint)
+    (rows, noise, weights), models, joint = _padded(here, step, models, joint)
     if any(source.shifted for source in step.sources):
         points, xp = most_lanes(inputs), namespace(inputs)
         inputs = [xp.broadcast_to(x, (points, x.shape[-1])) for x in inputs]
         inputs += [inputs[0]] * (len(models) - len(inputs))
     else:
         inputs = inputs[:1]
-    return _fit_several(here.atoms, tuple(inputs), *columns, step.ridge, here.exact, models, joint)
+    return _fit_several(here.atoms, tuple(inputs), rows, noise, weights, step.ridge, here.exact, models, joint)
 
 
 def _fit_pooled(here, place, step, models, joint):
     """A fit by a filter or over random features; all inputs are alike."""
     inputs = here.inputs(place, step)[0]
-    columns, models, joint = _padded(here, step, models, joint)
-    parts, samples, weight, label_model, noise_variance = _pool(here.atoms, inputs, *columns, models, joint)
+    (rows, noise, weights), models, joint = _padded(here, step, models, joint)
+    parts, samples, weight, label_model, noise_variance = _pool(here.atoms, inputs, rows, noise, weights, models, joint)
     if step.filter is None:
         kind, numbers = "features", (step.ridge, step.features)
     else:

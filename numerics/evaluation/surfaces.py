@@ -91,7 +91,7 @@ def _bounds(atoms, samples, ridge):
 
 def _label_models(question, upstream, wide):
     """For every point of the label models' own grid: indices of its points, Moments (1, A), whether solved."""
-    grid, population = question.grid, OnSpectrum(*wide[:2], question.exact)
+    grid, population = question.grid, OnSpectrum(*wide[:2], exact=question.exact)
     places = np.arange(grid.points).reshape(grid.shape)
     axes = (1,) * (places.ndim - len(upstream)) + upstream
     for index in np.ndindex(axes):

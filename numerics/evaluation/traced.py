@@ -47,7 +47,7 @@ class TracedError:
         """The spectrum's atoms, on their own grid, at named values of symbols."""
         leaves = [evaluate(value, named, JAX) for value in self.spectrum.leaves]
         arrays = [jnp.asarray(x, dtype) for x in self.spectrum.atoms(leaves, jnp)]
-        return Atoms(*arrays, jax.lax.stop_gradient(arrays[0]))
+        return Atoms(*arrays, scale=jax.lax.stop_gradient(arrays[0]))
 
     def __call__(self, numbers, atoms, shifts, lengths=None):
         """The error (P,) and the flags of all steps, by lanes of numbers and rows of atoms."""

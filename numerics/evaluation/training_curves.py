@@ -59,7 +59,7 @@ def training_curve(question):
         few = narrow_atoms(count) if many else count
         atoms, shifts, tested = jax.tree.map(lambda x: (jnp.asarray if many else np.asarray)(x[0, :few]), wide)
         inputs = shifts.get((len(schedule.steps) - 1, 0), atoms.eigenvalues)
-        population = OnSpectrum(*wide[:2], question.exact)
+        population = OnSpectrum(*wide[:2], exact=question.exact)
         for group, values in enumerate(groups):
             model, flags = label_model(schedule, [np.full(1, x) for x in (*values, np.nan)], population)
             if not all(bool(np.all(flag)) for flag in flags):

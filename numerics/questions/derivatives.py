@@ -73,7 +73,7 @@ def lower(model, over):
         widest = pieces[0]
         for row in moved.values():
             widest = jnp.maximum(widest, row)
-        error, _ = traced(lanes, Atoms(*pieces, jax.lax.stop_gradient(widest)), moved, lengths)
+        error, _ = traced(lanes, Atoms(*pieces, scale=jax.lax.stop_gradient(widest)), moved, lengths)
         return error.reshape(shape)
 
     return function

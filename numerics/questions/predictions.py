@@ -105,9 +105,9 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
     True
     """
     question = Question.of(model, values, inputs, finite_size)
-    bias, variance, *clean, converged = evaluated(question)
+    bias, variance, clean_bias, clean_variance, converged = evaluated(question)
     require_found(converged, question.grid.shape)
-    test_error, clean = bias + variance, sum(clean)
+    test_error, clean = bias + variance, clean_bias + clean_variance
     require_finite(test_error, clean)
     collapse = np.full(question.grid.shape, np.inf)
     np.subtract(test_error, clean, out=collapse, where=~np.isinf(test_error))

@@ -35,7 +35,7 @@ class Library:
         except (NotImplementedError, ValueError, TypeError):
             found = None
         missing = _functions(expression) if found is None else _unresolved(found)
-        if missing:
+        if found is None or missing:
             raise ValueError(
                 f"{missing[0]} in {expression} cannot be evaluated with {self.title}; write it by other functions, or "
                 "give its values as an array"

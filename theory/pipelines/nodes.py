@@ -76,7 +76,8 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            Source(parent, *row, source.inputs) for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            Source(parent, *row, inputs=source.inputs)
+            for parent, row, source in zip(parents, rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))

@@ -103,7 +103,8 @@ def cleaned(steps):
     Mixtures keep their parts (each part cleaned), a fit sees the truth instead of its label models, and repeated fits
     become their clean counterparts. The leaves are the same.
     """
-    new, where, origin = [TruthStep()], {}, [0]
+    new: list = [TruthStep()]
+    where, origin = {}, [0]
     wanted, stack = set(), [len(steps) - 1]
     while stack:
         i = stack.pop()
