@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import modelcollapse as mc
 
 LEVELS = ("ordinary", "hard", "extreme")
+KINDS = ("ridge", "flow", "iterated", "features", "chain", "accumulate")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _numbers(level):
 
 
 @st.composite
-def recipes(draw, level, *, kinds=("ridge", "flow", "iterated", "features", "chain", "accumulate"), sources=3):
+def recipes(draw, level, *, kinds=KINDS, sources=3):
     """Recipes of a level whose steps are of some kinds, the last one a fit on up to so many sources."""
     positive = _numbers(level)
     zero_or = st.just(0.0) | positive
