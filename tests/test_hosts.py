@@ -58,9 +58,10 @@ def test_a_strict_host_gets_the_numbers_of_a_lenient_one_and_keeps_its_configura
 
 
 CHILD = """
-    import multiprocessing, modelcollapse as mc
-    def error():
-        return mc.predict(mc.fit(mc.truth(mc.isotropic(10)).label(30, 0.1), ridge=0.1)).test_error
+    import multiprocessing, numpy as np, modelcollapse as mc
+    def error(points=300_000):
+        rows = np.linspace(20, 40, points)
+        return mc.predict(mc.fit(mc.truth(mc.isotropic(10)).label(rows, 0.1), ridge=0.1)).test_error.mean()
     def tell(pipe):
         try:
             pipe.send(float(error()))
@@ -81,6 +82,14 @@ def test_a_process_forked_after_a_prediction_is_told_to_be_spawned():
     ran = python(textwrap.dedent(CHILD) + "first = error(); print(child('fork'))")
     assert "forked" in ran.stdout, ran.stdout + ran.stderr
     assert "get_context('spawn')" in ran.stdout
+
+
+def test_a_process_forked_after_a_small_question_answers():
+    """Few points never meet JAX."""
+    ran = python(
+        textwrap.dedent(CHILD).replace("300_000", "3") + "print(child('fork') == float(error()), float(error()))"
+    )
+    assert ran.stdout.startswith("True"), ran.stdout + ran.stderr
 
 
 def test_a_process_forked_before_the_first_prediction_answers():

@@ -26,6 +26,7 @@ from modelcollapse.theory.numbers.domains import (
 )
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression, leaf
 
+MOST_DIRECTIONS = 1e260  # of a finite power law
 _ARRAYS = (("eigenvalues", EIGENVALUE), ("signal", ENERGY), ("multiplicity", MULTIPLICITY))
 _ISOTROPIC = (("dim", DIMENSION), ("signal", ENERGY))
 _POWER_LAW = (
@@ -55,18 +56,18 @@ def normalised(kind, leaves):
         return kind, _common_shape(leaves)
     _grid_shape(kind, leaves)
     if kind[0] == "power_law" and not any(map(is_expression, leaves)):
-        _require_resolved(*leaves)
+        _require_resolved(leaves[-1])
     return kind, leaves
 
 
-def _require_resolved(beta, r, dim):
-    """Refuse a finite dim whose last eigenvalues underflow."""
-    beta, dim = np.broadcast_arrays(np.asarray(beta, float), np.asarray(dim, float))
-    lost = np.isfinite(dim) & (beta * np.log10(dim) > 280)
+def _require_resolved(dim):
+    """Refuse a finite dim at which eigenvalues below double precision, 1e-280 for all of them, would add up."""
+    dim = np.asarray(dim, float)
+    lost = np.isfinite(dim) & (dim > MOST_DIRECTIONS)
     if lost.any():
         raise ValueError(
-            f"dim = {float(dim[lost].flat[0]):g} with beta = {float(beta[lost].flat[0]):g}: the last eigenvalues "
-            "j^-beta are below 1e-280 and leave double precision; give dim=math.inf, which differs by nothing visible"
+            f"dim = {float(dim[lost].flat[0]) if dim.ndim else float(dim):g} of a power law exceeds {MOST_DIRECTIONS:g}: "
+            "its last eigenvalues leave double precision; give dim=math.inf, which differs by nothing visible"
         )
 
 
