@@ -63,11 +63,11 @@ def normalised(kind, leaves):
 def _require_resolved(dim):
     """Refuse a finite dim at which eigenvalues below double precision, 1e-280 for all of them, would add up."""
     dim = np.asarray(dim, float)
-    lost = np.isfinite(dim) & (dim > MOST_DIRECTIONS)
-    if lost.any():
+    lost = dim[np.isfinite(dim) & (dim > MOST_DIRECTIONS)]
+    if lost.size:
         raise ValueError(
-            f"dim = {float(dim[lost].flat[0]) if dim.ndim else float(dim):g} of a power law exceeds {MOST_DIRECTIONS:g}: "
-            "its last eigenvalues leave double precision; give dim=math.inf, which differs by nothing visible"
+            f"dim = {lost.flat[0]:g} of a power law exceeds {MOST_DIRECTIONS:g}: its last eigenvalues leave double "
+            "precision; give dim=math.inf, which differs by nothing visible"
         )
 
 
