@@ -113,9 +113,8 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
 def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
     """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
 
-    The first round is labelled by `start`; zero rounds is `start` itself. Arrays are grids, as in `chain`. `penalty` is
-    the *unnormalised* ridge
-    Λ = λ_k·N_k, the same in every round.
+    The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
+    Λ = λ_k·N_k, the same in every round. Arrays are grids, as in `chain`.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> accumulate(truth(isotropic(100)), 5, samples=400, noise=0.1)
