@@ -83,9 +83,10 @@ class OnSpectrum:
         """(bias, variance), the same of clean labels, and the flag of a last fit on one source."""
         inputs = self.inputs(place, step)[0]
         lanes = most_lanes(step.numbers, model, inputs, self.atoms.eigenvalues)
-        (source,), ridge = (step := step.mapped(lambda number: spread(number, lanes))).sources, step.ridge
+        step, model = step.mapped(lambda number: spread(number, lanes)), spread(model, lanes)
+        (source,) = step.sources
         rows, noise, weight = (x[None] for x in (source.samples, source.noise, source.weight))
-        return _last_fit(self.atoms, inputs[None], tested, rows, noise, weight, ridge, self.exact, spread(model, lanes))
+        return _last_fit(self.atoms, inputs[None], tested, rows, noise, weight, step.ridge, self.exact, model)
 
     def inputs(self, place, step):
         """Input eigenvalues (P or 1, A) of every source of a fit."""
@@ -94,8 +95,8 @@ class OnSpectrum:
         ]
 
     def _moved(self, place, step):
-        sources_ = step.sources if isinstance(step, FitStep) else ()
-        return [self.shifts[place, g] for g, source in enumerate(sources_) if source.shifted]
+        of_a_fit = step.sources if isinstance(step, FitStep) else ()
+        return [self.shifts[place, g] for g, source in enumerate(of_a_fit) if source.shifted]
 
 
 def _fit(here, place, step, models, joint):
