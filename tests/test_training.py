@@ -238,3 +238,23 @@ def test_a_source_without_weight_counts_its_rows_and_nothing_else():
     with_idle = mc.fit(W0.label(100, 0.2, weight=2.0), W0.label(170, 0.2, weight=0.0), ridge=0.01)
     alone = mc.fit(W0.label(100, 0.2, weight=2.0), ridge=0.027)
     assert mc.predict(with_idle).test_error == pytest.approx(mc.predict(alone).test_error, rel=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e-22, 1e22, 1e175, 1e250])
+@pytest.mark.parametrize("kind", ["flow", "descent", "iterated"])
+def test_the_unit_of_the_eigenvalues_does_not_matter_to_a_curve(kind, factor):
+    """Eigenvalues, ridges and squared noise times one number: so is the error. A grid is its points."""
+
+    def error(unit, durations):
+        filters = {
+            "flow": lambda: mc.GradientFlow(durations / unit),
+            "descent": lambda: mc.GradientDescent(0.1 / unit, np.round(durations)),
+            "iterated": lambda: mc.IteratedRidge(unit, np.round(durations)),
+        }
+        w0 = mc.truth(mc.Spectrum(np.arange(1.0, 41.0) ** -1.5 * unit, 1.0))
+        return mc.predict(mc.fit(w0.label(30, 0.1 * unit**0.5), filter=filters[kind]())).test_error / unit
+
+    durations = np.geomspace(1, 100, 12)
+    curve = error(factor, durations)
+    assert curve == pytest.approx(error(1.0, durations), rel=1e-12)
+    assert curve[7] == pytest.approx(error(factor, durations[7]), rel=1e-12)

@@ -59,6 +59,10 @@ def training_curve(question):
         few = narrow_atoms(count) if many else count
         atoms, shifts, tested = jax.tree.map(lambda x: (jnp.asarray if many else np.asarray)(x[0, :few]), wide)
         inputs = shifts.get((len(schedule.steps) - 1, 0), atoms.eigenvalues)
+        unit = float(inputs.max()) or 1.0  # products of four resolvents stay in range whatever the unit of the data
+        inputs, tested = inputs / unit, tested / unit
+        if kind == "gradient-flow":
+            durations = durations * unit
         population = OnSpectrum(*wide[:2], exact=question.exact)
         for group, values in enumerate(groups):
             model, flags = label_model(schedule, [np.full(1, x) for x in (*values, np.nan)], population)
@@ -67,9 +71,9 @@ def training_curve(question):
             labels = jax.tree.map(lambda x: np.asarray(x)[0, :few], model)
             filled = last.filled((*values, np.nan))
             (source,), (first, *_) = filled.sources, filled.filter.values
-            speed, scale = _scale(kind, first, source.weight)
+            speed, scale = _scale(kind, first, source.weight, unit)
             places = np.flatnonzero(which.reshape(-1) == group)
-            moving = places[durations[places] * speed * inputs.max() >= BARELY]
+            moving = places[durations[places] * speed >= BARELY]
             for block, centre in _blocks(kind, durations[moving]):
                 here = moving[block]
                 padded = durations[here][None]
@@ -77,19 +81,23 @@ def training_curve(question):
                     padded = np.full(math.ceil(len(here) / BATCH) * BATCH, durations[here[0]])
                     padded[: len(here)] = durations[here]
                     padded = padded.reshape(-1, BATCH)
-                out = _block(
-                    *(atoms, inputs, tested, source.samples, source.noise, labels, scale, centre, padded), kind=kind
-                )
-                for result, value in zip(results, out, strict=True):
-                    result[here] = np.asarray(value).reshape(-1)[: len(here)]
+                noise = source.noise / math.sqrt(unit)
+                out = _block(*(atoms, inputs, tested, source.samples, noise, labels, scale, centre, padded), kind=kind)
+                for result, value, factor in zip(results, out, (unit, unit, unit, unit, 1), strict=True):
+                    result[here] = np.asarray(value).reshape(-1)[: len(here)] * factor
     return results
 
 
-def _scale(kind, first, weight):
-    """How fast a small eigenvalue is learned per unit of duration, and the first number for rows of a weight."""
+def _scale(kind, first, weight, unit):
+    """How fast the largest eigenvalue is learned per unit of duration, and the first number for rows of a weight.
+
+    Eigenvalues, and durations of a flow, in units of the largest eigenvalue.
+    """
     if kind == "gradient-flow":
         return weight, weight
-    return (first * weight,) * 2 if kind == "gradient-descent" else (weight / first, first / weight)
+    if kind == "gradient-descent":
+        return (first * weight * unit,) * 2
+    return weight / (first / unit), first / unit / weight
 
 
 def _blocks(kind, durations):
