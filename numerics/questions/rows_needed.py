@@ -9,6 +9,7 @@ turns true.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,11 +76,14 @@ def largest_synthetic_share(generator, samples, loss, *, noise, synthetic_noise=
     def errors(share):
         return error(samples * (1 - share), samples * share)
 
-    real_only = errors(np.zeros(1))[0]
+    shares = np.linspace(0, 1, 17 if ridge is None else 65)
+    known = errors(shares)
+    real_only = known[0]
     limit = (1 + loss) * real_only * (1 + 1e-12)
-    found = _first(lambda share: errors(share) - limit, np.linspace(0, 1, 17 if ridge is None else 65))
-    share = 1.0 if found is None else found[0]
-    return SafeShare(float(share), float(errors(np.full(1, share))[0]), float(real_only))
+    found = _first(lambda share: errors(share) - limit, shares, known - limit)
+    if found is None:
+        return SafeShare(1.0, float(known[-1]), float(real_only))
+    return SafeShare(float(found.before), float(found.excess_before + limit), float(real_only))
 
 
 def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, ridge=None):
@@ -116,11 +120,15 @@ def real_rows_worth(generator, real, synthetic, *, noise, synthetic_noise=None, 
     reached = error(np.full(1, real), np.full(1, synthetic))[0]
     target = reached * (1 + 1e-12)
     rows = (real + synthetic) * np.geomspace(1e-6, 1e9, 31 if ridge is None else 241)
-    found = _first(lambda logarithm: target - error(np.exp(logarithm), 0 * logarithm), np.log(rows))
+
+    def excess(logarithm):
+        return target - error(np.exp(logarithm), 0 * logarithm)
+
+    found = _first(excess, np.log(rows), excess(np.log(rows)))
     if found is None:
         total = np.inf
     else:
-        total = 0.0 if found[1] <= np.log(rows[0]) else np.exp(found[1])
+        total = 0.0 if found.after <= np.log(rows[0]) else np.exp(found.after)
     return RealRows(float(total - real), float(total), float(reached))
 
 
@@ -144,25 +152,32 @@ def _errors(generator, noise, synthetic_noise, ridge):
     return errors
 
 
-def _first(excess, grid):
-    """Where a function on an increasing grid is first positive: the last point before and the first one there.
+class _Crossing(NamedTuple):
+    """The last point before a function turns positive, the first one after, and the function before."""
+
+    before: float
+    after: float
+    excess_before: float
+
+
+def _first(excess, grid, values):
+    """Where a function, known on an increasing grid, is first positive: a _Crossing, or None.
 
     The function is asked for many points at once: a bracket from the grid is closed in around the root of a polynomial
     through the nearest points, with points on both sides of that guess at many distances.
     """
-    values = excess(grid)
     if not np.any(values > 0):
         return None
     while True:
         k = int(np.argmax(values > 0))
         if k == 0:
-            return grid[0], grid[0]
+            return _Crossing(grid[0], grid[0], values[0])
         low, high = grid[k - 1], grid[k]
-        if high - low <= 1e-9 * max(abs(high), 1e-3):
-            return low, high
+        if high - low <= 3e-10 * max(abs(high), 1e-3):
+            return _Crossing(low, high, values[k - 1])
         near = slice(max(k - 2, 0), k + 2)
         guess = _root_between(grid[near], values[near], low, high)
-        distances = (high - low) * np.array([0.3, 1e-2, 1e-4, 1e-6, 1e-8])
+        distances = (high - low) * np.array([1e-2, 1e-4, 1e-7])
         inside = np.sort([guess, *(guess - distances), *(guess + distances)])
         inside = np.unique(inside[(inside > low) & (inside < high)])
         grid = np.concatenate([[low], inside, [high]])
