@@ -24,3 +24,19 @@ def _unchanged_precision():
     yield
     if "jax" in sys.modules:
         assert not sys.modules["jax"].config.jax_enable_x64, "JAX was switched to double precision for good"
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command of the command line: exit status, what it printed, what it complained about."""
+    from modelcollapse import cli
+
+    def run(*argv):
+        try:
+            status = cli.main([*map(str, argv)])
+        except SystemExit as stop:
+            status = stop.code
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run

@@ -17,21 +17,6 @@ FAKE = ["--generations", "0,3", "--generator-samples", "150"]
 FAKE += ["--generator-noise", "0.2", "--generator-ridge", "0"]
 
 
-@pytest.fixture
-def run(capsys):
-    """Run a command: exit status, what it printed, what it complained about."""
-
-    def run(*argv):
-        try:
-            status = cli.main([*map(str, argv)])
-        except SystemExit as stop:
-            status = stop.code
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
-
-
 def table(path):
     with path.open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]

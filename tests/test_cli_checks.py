@@ -16,22 +16,6 @@ from modelcollapse._files import replacing, save_table
 from modelcollapse.cli import _output
 from modelcollapse.validation.kernel_chains import predict_chain
 
-
-@pytest.fixture
-def run(capsys):
-    """Run a command: exit status, what it printed, what it complained about."""
-
-    def run(*argv):
-        try:
-            status = cli.main([*map(str, argv)])
-        except SystemExit as stop:
-            status = stop.code
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    return run
-
-
 # numbers
 
 SIGNED = {"--coef0", "--generations", "--noise", "--generator-noise", "--ell"}  # of exponents, -1 or -inf may be meant

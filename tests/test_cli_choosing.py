@@ -19,18 +19,9 @@ FAKE = ("--generator-samples", "400", "--generator-noise", "0.2")
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
-    """Run a command: exit status, what it printed, what it complained about."""
+def run(run, monkeypatch):
+    """Run a command, with this module's `ridge`."""
     monkeypatch.setitem(cli.COMMANDS, "ridge", ridge)
-
-    def run(*argv):
-        try:
-            status = cli.main([*map(str, argv)])
-        except SystemExit as stop:
-            status = stop.code
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
     return run
 
 

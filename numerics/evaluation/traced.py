@@ -32,9 +32,9 @@ class TracedError:
     Raises ValueError where the symbols move a spectrum that a source shifts.
     """
 
-    def __init__(self, model, over, reading=None):
+    def __init__(self, model, over):
         self.over, self.spectrum = tuple(over), model.spectrum
-        self.reading = read(model) if reading is None else reading
+        self.reading = read(model)
         self.moving = [bool(free_symbols(value) & set(self.over)) for _, value, _ in self.reading.leaves]
         self.spectrum_moves = bool(set(model.spectrum.free) & set(self.over))
         if self.spectrum_moves and self.reading.shifted:
@@ -112,8 +112,6 @@ class Slopes:
         return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
 
     def _evaluated(self, lanes, point):
-        if len(lanes) == 1:  # the shape of many points, compiled already
-            return [x[:1] for x in self._evaluated(np.repeat(lanes, 2), [np.repeat(x, 2) for x in point])]
         arrays = jax.tree.map(lambda array: array if len(array) == 1 else array[lanes], self.arrays)
         named, over = self._named(lanes, point), self.traced.over
         numbers, tangents = [], []
@@ -126,6 +124,8 @@ class Slopes:
         alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
         steps, atoms = self.reading.filled(numbers), grid.atoms.eigenvalues.shape[-1]
         effort = np.inf if symbols else effort_of(steps, len(lanes), atoms, len(over))
+        if len(lanes) == 1 and effort > SMALL_EFFORT:  # the shape of many points, compiled already
+            return [x[:1] for x in self._evaluated(np.repeat(lanes, 2), [np.repeat(x, 2) for x in point])]
         run = self._with_duals if effort <= SMALL_EFFORT else self._with_jax
         return evaluate_on(grid, run, len(over) + 2, alive, effort=effort)
 

@@ -7,7 +7,6 @@ import numpy as np
 from modelcollapse.numerics.evaluation.double_precision import ordinary_rules
 from modelcollapse.numerics.evaluation.grid import shifts_of
 from modelcollapse.numerics.evaluation.lanes import rows
-from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.traced import Slopes, TracedError
 from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
@@ -111,12 +110,11 @@ def gradient(model, at):
     """
     require_model("model", model)
     symbols, values = model.free, checked_values(model, at)
-    question = Question.of(model, values)
+    slopes = Slopes(model, symbols, {}, values)
     spectrum = model.spectrum.subs(values) if model.spectrum.free else model.spectrum
-    _refuse_whole_numbers(question.reading, question.grid.numbers, spectrum)
+    _refuse_whole_numbers(slopes.reading, slopes.grid.numbers, spectrum)
     if not symbols:
         return {}
-    slopes = Slopes(model, symbols, {}, values)
     point = [np.broadcast_to(np.asarray(values[symbol], float), slopes.shape).reshape(-1) for symbol in symbols]
     _, found = slopes(np.arange(slopes.lanes), point)
     return {symbol: slope.reshape(slopes.shape)[()] for symbol, slope in zip(symbols, found, strict=True)}
