@@ -21,7 +21,7 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import is_expression
 from modelcollapse.theory.pipelines import Model
-from modelcollapse.theory.pipelines.inputs import shifted_eigenvalues
+from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 from modelcollapse.theory.pipelines.reading import read
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
 
@@ -164,6 +164,11 @@ def _read(model, finite_size):
 
 def _setting(model, finite_size):
     spectrum = model.spectrum
+    if not isinstance(spectrum, Spectrum):
+        raise ValueError(
+            f"a population of {spectrum.noun} has no closed form in symbols: its error is a function of a whole matrix; "
+            "use mc.predict, or mc.isotropic for a formula"
+        )
     if spectrum.kind[0] == "isotropic":
         dim, signal = (_exact(name, value) for name, value in zip(("dim", "signal"), spectrum.leaves, strict=True))
         eigenvalue = _exact("eigenvalue", 1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import evaluate
 from modelcollapse.theory.pipelines.filters import Filter
-from modelcollapse.theory.pipelines.inputs import input_eigenvalues, shifted_eigenvalues
+from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues, shifted_eigenvalues
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep

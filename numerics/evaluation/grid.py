@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory.pipelines.inputs import shifted_eigenvalues
+from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import leaf_values
 

@@ -52,6 +52,10 @@ class OnSpectrum:
     def own_covariance(self, moments):
         return moments.variance
 
+    @staticmethod
+    def transposed(covariance):
+        return covariance
+
     def advance(self, place, step, models, joint):
         moved = self._moved(place, step)
         lanes = most_lanes(step.numbers, models, moved, self.atoms.eigenvalues)

@@ -8,17 +8,32 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.surfaces import surface
 from modelcollapse.numerics.evaluation.training_curves import training_curve
 from modelcollapse.numerics.evaluation.walk import error_parts
+from modelcollapse.theory.pipelines.model import require_model
+from modelcollapse.theory.populations.spectrum import Spectrum
 
-__all__ = ["evaluated"]
+__all__ = ["evaluated", "question_of"]
 
 ROUTES = (surface, training_curve)
 
 
+def question_of(model, values=None, inputs=None, finite_size=False):
+    """The prepared question about a model on any population."""
+    require_model("model", model)
+    if isinstance(model.spectrum, Spectrum):
+        return Question.of(model, values, inputs, finite_size)
+    from modelcollapse.numerics.evaluation.point_by_point import PointQuestion
+
+    return PointQuestion.of(model, values, inputs, finite_size)
+
+
 def evaluated(question):
     """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
+    if not isinstance(question, Question):
+        return question.evaluated()
     grid = question.grid
     for route in ROUTES:
         found = route(question)

@@ -1,12 +1,13 @@
 """Walk the steps of a pipeline: every step moves the moments of the models before it.
 
-What moments are depends on the population, which offers five moves:
+What moments are depends on the population, which offers six moves:
 
     truth()                              the moments of the truth
     advance(place, step, models, joint)  the moments of a step's model; its projections, the linear maps by which its
                                          mean follows from its label models; flags, whether each root was found
     covariance(projections, parts)       the covariance of that model with an older one, from its label models'
     own_covariance(moments)              the covariance of a model with itself
+    transposed(covariance)               the covariance of the second model with the first
     readout(moments, tested)             bias and variance on test inputs
 
 `joint(i, k)` is the covariance of two models, None for independent ones. Only pairs that a later step needs are carried
@@ -55,7 +56,9 @@ def _walk(schedule, steps, numbers, population):
     moments, covariances, flags = {}, {}, ()
 
     def joint(i, k):
-        return population.own_covariance(moments[i]) if i == k else covariances.get((max(i, k), min(i, k)))
+        if i == k:
+            return population.own_covariance(moments[i])
+        return covariances.get((i, k)) if i > k else population.transposed(covariances.get((k, i)))
 
     for i, step in enumerate(steps):
         if isinstance(step, TruthStep):

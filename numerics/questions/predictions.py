@@ -13,7 +13,7 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
 from modelcollapse.numerics.evaluation.question import Question
-from modelcollapse.numerics.evaluation.routes import evaluated
+from modelcollapse.numerics.evaluation.routes import evaluated, question_of
 
 __all__ = ["Prediction", "predict"]
 
@@ -56,7 +56,29 @@ class Prediction:
             raise ValueError("this Prediction was not made by predict and has no directions; call predict(model)")
         from modelcollapse.numerics.questions.directions import directions
 
-        return directions(self._question())
+        question = self._question()
+        if not isinstance(question, Question):
+            raise ValueError("this Prediction is not on a spectrum and has no directions; on rows use .by_row()")
+        return directions(question)
+
+    def by_row(self):
+        """The expected squared error of every row of the tested pool, an array (*grid, rows): who is hurt.
+
+        Its mean is `test_error`. Only for models on `rows`; ValueError for others.
+
+        >>> import modelcollapse as mc
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((60, 4)); data = mc.rows(X, X[:, 0] ** 2, gamma=0.2)
+        >>> found = mc.predict(mc.fit(mc.truth(data).label(40), ridge=1e-3))
+        >>> bool(np.isclose(found.by_row().mean(), found.test_error))
+        True
+        >>> bool(found.by_row()[np.abs(X[:, 0]) > 1.5].mean() > 3 * found.test_error)     # rare rows first
+        True
+        """
+        rows = getattr(self._question and self._question(), "by_row", None)
+        if rows is None:
+            raise ValueError("this Prediction has no rows; call predict on a model whose truth is mc.rows(...)")
+        return rows()
 
     @property
     def shape(self):
@@ -104,12 +126,11 @@ def predict(model, values=None, *, inputs=None, finite_size=False):
     >>> bool(np.allclose(np.diff(error, 2), 0))
     True
     """
-    question = Question.of(model, values, inputs, finite_size)
-    bias, variance, clean_bias, clean_variance, converged = evaluated(question)
-    require_found(converged, question.grid.shape)
+    asked = functools.partial(question_of, model, values, inputs, finite_size)
+    bias, variance, clean_bias, clean_variance, converged = evaluated(asked())
+    require_found(converged, bias.shape)
     test_error, clean = bias + variance, clean_bias + clean_variance
     require_finite(test_error, clean)
-    collapse = np.full(question.grid.shape, np.inf)
+    collapse = np.full(bias.shape, np.inf)
     np.subtract(test_error, clean, out=collapse, where=~np.isinf(test_error))
-    asked = functools.partial(Question.of, model, values, inputs, finite_size)
     return Prediction(*(x[()] for x in (test_error, bias, variance, clean, collapse)), _question=asked)

@@ -24,6 +24,8 @@ _PUBLIC = {  # public name -> the module that holds it
     "from_covariance": "modelcollapse.theory.spectra",
     "from_gram": "modelcollapse.theory.spectra",
     "from_samples": "modelcollapse.theory.spectra",
+    "gaussian": "modelcollapse.theory.populations.gaussian",
+    "rows": "modelcollapse.theory.populations.rows",
     "truth": "modelcollapse.theory.pipelines",
     "fit": "modelcollapse.theory.pipelines",
     "chain": "modelcollapse.theory.pipelines",

@@ -23,6 +23,8 @@ from modelcollapse.theory.pipelines import accumulate as accumulate
 from modelcollapse.theory.pipelines import chain as chain
 from modelcollapse.theory.pipelines import fit as fit
 from modelcollapse.theory.pipelines import truth as truth
+from modelcollapse.theory.populations.gaussian import gaussian as gaussian
+from modelcollapse.theory.populations.rows import rows as rows
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge

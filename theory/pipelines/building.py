@@ -5,23 +5,25 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
 from modelcollapse.theory.pipelines.filters import Filter
-from modelcollapse.theory.pipelines.inputs import infinitely_many
+from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
-from modelcollapse.theory.populations.spectrum import Spectrum
+from modelcollapse.theory.populations.population import Population
 
 __all__ = ["accumulate", "chain", "fit", "refuse_interpolating_chain", "truth"]
 
 
-def truth(spectrum: Spectrum) -> Truth:
-    """The target x·w0 on a spectrum: the model without error.
+def truth(spectrum: Population) -> Truth:
+    """The target x·w0 on a spectrum or another population: the model without error.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> truth(isotropic(100))
     truth(isotropic(dim=100, signal=1))
     """
-    if not isinstance(spectrum, Spectrum):
-        raise TypeError(f"spectrum is a {type(spectrum).__name__}; build one with isotropic, power_law or from_...")
+    if not isinstance(spectrum, Population):
+        raise TypeError(
+            f"spectrum is a {type(spectrum).__name__}; build one with isotropic, power_law, from_..., rows or gaussian"
+        )
     return Truth(spectrum)
 
 
@@ -75,7 +77,10 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
         name = "filter" if features is None else "features"
         raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or use a ridge")
     if filter is not None:
+        spectrum.require("filter", f"filter = {filter!r}")
         return Fit(spectrum, sources, None, filter)
+    if features is not None:
+        spectrum.require("features", f"features = {show(features)}")
     features = None if features is None else leaf("features", features, domains.FEATURES)
     return Fit(spectrum, sources, penalty, None, features)
 
@@ -121,6 +126,7 @@ def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, pen
     accumulate(start=truth, rounds=5, samples=400, noise=0.1, penalty=0)
     """
     require_model("start", start)
+    start.spectrum.require("accumulate", "accumulate")
     return Accumulate(
         start.spectrum,
         start,

@@ -12,7 +12,6 @@ import numpy as np
 
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
-from modelcollapse.theory.pipelines.inputs import input_eigenvalues
 from modelcollapse.theory.pipelines.steps import MixtureStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
@@ -90,16 +89,17 @@ class Model:
             Standard deviation σ ≥ 0 of the noise added to the labels.
         weight : number, grid or expression
             Weight of each row's squared error in the fit; weights are not normalised.
-        inputs : None, array (..., atoms) or function of the eigenvalues
-            Eigenvalues of this source's input covariance in the eigenbasis of the spectrum (covariate shift);
-            None means the spectrum's own.
+        inputs : optional
+            Where the inputs come from, by default as the population says. On a spectrum: eigenvalues of this source's
+            input covariance in its eigenbasis (covariate shift), an array (..., atoms) or a function of the
+            eigenvalues; on a dense Gaussian population: a covariance (d, d); on rows: the name of a pool.
         """
         return Source(
             self,
             leaf("samples", samples, domains.SOURCE_SAMPLES),
             leaf("noise", noise, domains.NOISE),
             leaf("weight", weight, domains.WEIGHT),
-            input_eigenvalues("inputs", inputs, self.spectrum),
+            self.spectrum.checked_inputs("inputs", inputs),
         )
 
     def __mul__(self, coefficient):
@@ -223,6 +223,11 @@ class Source:
         return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
 
     @property
+    def pool(self):
+        """The name of the pool that rows are drawn from, None on other populations."""
+        return self.inputs if isinstance(self.inputs, str) else None
+
+    @property
     def shift(self):
         """What tells apart the inputs of sources: hashable."""
         return self.inputs if callable(self.inputs) or self.inputs is None else key(self.inputs)
@@ -240,7 +245,10 @@ class Source:
 
     def __repr__(self):
         weight = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
-        shifted = "" if self.inputs is None else ", shifted inputs"
+        if self.pool is None:
+            shifted = "" if self.inputs is None else ", shifted inputs"
+        else:
+            shifted = "" if self.pool == self.model.spectrum.default_pool else f", inputs={self.pool!r}"
         return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{weight}{shifted}"
 
 

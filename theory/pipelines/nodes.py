@@ -66,7 +66,7 @@ class Fit(Model):
     def step(self, parents, numbers):
         rows, own = self._divided(numbers)
         sources = tuple(
-            Rows(parent, *row, shifted=source.inputs is not None)
+            Rows(parent, *row, shifted=source.inputs is not None, pool=source.pool)
             for parent, row, source in zip(parents, rows, self.sources, strict=True)
         )
         if self.filter is not None:

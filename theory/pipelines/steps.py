@@ -80,13 +80,15 @@ class MixtureStep(Step):
 
 @dataclass(frozen=True, slots=True)
 class Rows(Step):
-    """One source of a fit: who labels its rows, how many, with which noise and weight, on inputs that are shifted."""
+    """One source of a fit: who labels its rows, how many, with which noise and weight, on inputs that are shifted or
+    come from a pool."""
 
     parent: int
     samples: Any
     noise: Any
     weight: Any
     shifted: bool = False
+    pool: str | None = None
 
     quantities: ClassVar = ("samples", "noise", "weight")
 

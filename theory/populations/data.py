@@ -39,7 +39,7 @@ def covariance_spectrum(covariance, weights):
     A covariance is a Gram matrix of columns, whose units may differ: it is factored with a unit diagonal.
     """
     eps = precision(covariance)
-    covariance, weights = _square("covariance", covariance), _vector("weights", weights)
+    covariance, weights = square_matrix("covariance", covariance), vector("weights", weights)
     _same_length("covariance", covariance, "weights", weights)
     units = np.sqrt(np.where(np.diag(covariance) > 0, np.diag(covariance), 1.0))
     found = _semidefinite("covariance", covariance / units / units[:, None], eps)
@@ -56,7 +56,7 @@ def covariance_spectrum(covariance, weights):
 def gram_spectrum(gram, targets, label_noise=None):
     """Descending positive eigenvalues of K/N, signal energies, and the mean square outside the span."""
     eps = precision(gram)
-    gram, targets = _square("gram", gram), _vector("targets", targets)
+    gram, targets = square_matrix("gram", gram), vector("targets", targets)
     _same_length("gram", gram, "targets", targets)
     return _spectrum("gram", _semidefinite("gram", gram, eps), targets, label_noise)
 
@@ -66,7 +66,7 @@ def sample_spectrum(inputs, targets, kernel, options, label_noise=None):
     if hasattr(inputs, "toarray"):
         raise TypeError("inputs is a sparse matrix; give a dense array, inputs.toarray()")
     eps = precision(inputs)
-    inputs, targets = _matrix("inputs", inputs), _vector("targets", targets)
+    inputs, targets = _matrix("inputs", inputs), vector("targets", targets)
     _same_length("inputs", inputs, "targets", targets)
     if kernel == "linear" and not options:
         return _spectrum("inputs", resolved_directions.of_features(inputs, False, eps), targets, label_noise)
@@ -158,7 +158,7 @@ def _matrix(name, value):
     return matrix
 
 
-def _square(name, value):
+def square_matrix(name, value):
     matrix = _numbers(name, value)
     if np.ndim(matrix) != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"{name} has shape {np.shape(matrix)}; give a square matrix")
@@ -168,7 +168,7 @@ def _square(name, value):
     return (matrix + matrix.T) / 2
 
 
-def _vector(name, value):
+def vector(name, value):
     vector = _numbers(name, value)
     if np.ndim(vector) != 1:
         raise ValueError(f"{name} has shape {np.shape(vector)}; give one number per row, a 1-d array")

@@ -25,14 +25,16 @@ import numpy as np
 from modelcollapse.theory.numbers.domains import Domain
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, key, leaf, show, substitute
 from modelcollapse.theory.populations import compression
+from modelcollapse.theory.populations.population import Population
 from modelcollapse.theory.populations.quadrature import power_law_atoms
+from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues
 from modelcollapse.theory.populations.spectrum_leaves import described, normalised, parameters, read_only, stacked
 
 _SMALL = 256
 _TOLERANCE = Domain(low=1e-12, high=1e-2, remedy="give a relative error, by default 1e-12")
 
 
-class Spectrum:
+class Spectrum(Population):
     """Eigenvalues s_a, signal energies θ_a = Σ_{j in a} w0_j² and multiplicities μ_a.
 
     Arguments are numbers, lists or arrays with the atoms on the last axis; axes in front of it are a grid of
@@ -61,6 +63,7 @@ class Spectrum:
     leaves: tuple
     unexplained: float
     _origin: "Spectrum | None"
+    supported = frozenset({"accumulate", "filter", "features"})
 
     def __init__(self, eigenvalues, signal, multiplicity=1.0):
         self._fill(*described(eigenvalues, signal, multiplicity))
@@ -208,6 +211,10 @@ class Spectrum:
 
     def _with_atoms(self, arrays, origin):
         return Spectrum._make(("arrays",), arrays, self.unexplained, origin)
+
+    def checked_inputs(self, name, inputs):
+        """A covariate shift: None, a function of the eigenvalues, or eigenvalues with the atoms last."""
+        return input_eigenvalues(name, inputs, self)
 
     def merge(self):
         """The same spectrum, equal eigenvalues in one atom, eigenvalues descending.

@@ -10,7 +10,7 @@ __all__ = ["infinitely_many", "input_eigenvalues", "shifted_eigenvalues"]
 
 def infinitely_many(spectrum):
     """Whether a spectrum has infinitely many directions: only power laws can."""
-    dim = spectrum.dim if spectrum.kind[0] == "power_law" else 0
+    dim = spectrum.dim if getattr(spectrum, "kind", ("",))[0] == "power_law" else 0
     return not is_expression(dim) and bool(np.any(np.isinf(dim)))
 
 

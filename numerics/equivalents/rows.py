@@ -1,0 +1,220 @@
+r"""A kernel ridge fit on a random subset of rows: its deterministic equivalent, row by row.
+
+Rows i of the pools that a fit uses are drawn with chance τ_i = T_g/M_g, weighted by ω_i; with the ridge λ of the mean
+squared error over all T rows, Λ_i = Tλ/ω_i, P the random selection and y the labels of all rows,
+
+    f̂ = K G y,   G = P(PKP + Λ)^{-1}P,     E G ≃ Γ = (K + diag κ)^{-1},   κ_i = F_i(κ) = Λ_i + (1 − τ_i)/Γ_ii.   (1)
+
+1/Γ_ii is a Schur complement, so F is increasing and concave, and the right root is the *largest*. With
+
+    B_ij = (1 − τ_i) Γ_ij²/Γ_ii²,     1 − B = D^{-1} S,   S = D − Γ∘Γ,   D_i = Γ_ii²/(1 − τ_i),                   (2)
+
+S symmetric, the radius of B is below one exactly if S is positive definite: a Cholesky factor is the certificate. Newton
+steps κ ← κ + S^{-1} D (F(κ) − κ) from any point with that property land above every root (by concavity) and then
+descend to the largest one. Rows that are drawn for certain, τ_i = 1, have κ_i = Λ_i and drop out of S. For symmetric C
+and independent noise of variance N_i
+
+    E G C G ≃ Γ (C + diag κ̇) Γ,        S κ̇ = [ΓCΓ]_ii,                                                           (3)
+    E G diag(N) G ≃ Γ diag(κ') Γ,       (1 − B) κ' = N.                                                            (4)
+
+**Least squares.** Where the rows used span only r < T directions, K = ΦΦᵀ, the equations are written for c = κ/(Tλ),
+
+    Γ̂ = Tλ Γ = c^{-1} − c^{-1}Φ (Tλ + Φᵀc^{-1}Φ)^{-1} Φᵀc^{-1},   c_i = 1/ω_i + (1 − τ_i)/Γ̂_ii,                  (5)
+
+in which λ = 0 is an ordinary point; (2)–(4) are the same in Γ̂ and c, and KΓ = Φ (…)^{-1} Φᵀc^{-1}.
+
+Derived here (the single-site equivalent of a random subset); its limit τ → 1 is leave-one-out.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from modelcollapse.numerics import duals
+from modelcollapse.numerics.arrays import Array
+from modelcollapse.numerics.duals import Dual, value_of
+from modelcollapse.numerics.equivalents.symmetric import definite, inverse, solve
+from modelcollapse.theory.populations.factors import factor_of
+
+__all__ = ["Medium", "Selection", "UsedRows", "diagonal_of", "medium", "spread_noise"]
+
+STEPS = 80
+PRECISION, ROUNDING = 1e-11, 1e-7  # relative, of the last Newton step: wanted, and enough where it stops shrinking
+
+
+class Selection(NamedTuple):
+    """What is drawn: chances τ and weights ω of the n rows used, and the unnormalised ridge Tλ."""
+
+    chance: Float[Array, " n"]
+    weight: Float[Array, " n"]
+    penalty: Any
+    samples: Any
+
+
+class Medium(NamedTuple):
+    """The equivalent of a fit: Γ and κ, up to the scale of (5), the hat matrix KΓ on all rows, and `converged`."""
+
+    gamma: Float[Array, "n n"]
+    kappa: Float[Array, " n"]
+    hat: Float[Array, "M n"]
+    converged: Any
+
+
+class UsedRows:
+    """The n rows of some pools in a kernel matrix (M, M), and the directions that they span."""
+
+    def __init__(self, gram, rank, used):
+        self.used, self.block, self.gram = used, gram[np.ix_(used, used)], gram
+        self.whole = rank == len(gram)  # then any rows are independent
+        self.others = np.setdiff1d(np.arange(len(gram)), used)
+        self.across = gram[np.ix_(self.others, used)]
+
+    @functools.cached_property
+    def factor(self):
+        """Φ (n, r) of the rows used."""
+        return factor_of("kernel", self.block)
+
+    @functools.cached_property
+    def factor_of_others(self):
+        """Coordinates (M − n, r) of all other rows along the same directions."""
+        return np.linalg.lstsq(self.factor, self.across.T, rcond=None)[0].T
+
+    @property
+    def rank(self):
+        return len(self.used) if self.whole else self.factor.shape[1]
+
+    def joined(self, inner, outer):
+        """A matrix (M, n) by its lines on the rows used and on the others."""
+        lines = duals.concatenate([inner, outer]) if isinstance(inner, Dual) else np.concatenate([inner, outer])
+        return lines[np.argsort(np.concatenate([self.used, self.others]))]
+
+
+def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
+    """The Medium of a fit; `start`: a point for Newton, of another ridge on the same rows."""
+    values = Selection(*map(value_of, selection))
+    form = _LeastSquares(rows) if rows.rank < values.samples else _Interpolating(rows)
+    kappa, converged = _root(form, values, start)
+    if any(isinstance(x, Dual) for x in selection):
+        kappa = kappa + _newton(form, selection, kappa, values)  # exact in first order, as F(κ) = κ
+    gamma = form.resolvent(selection, kappa)
+    inner = np.eye(len(rows.used)) - gamma * kappa[:, None]
+    return Medium(gamma, kappa, rows.joined(inner, form.outer(selection, gamma, kappa)), converged)
+
+
+class _Interpolating:
+    """Equations (1)."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def floor(self, selection):
+        return selection.penalty / selection.weight
+
+    def start(self, selection):
+        return (self.floor(selection) + (1 - selection.chance) * np.diag(self.rows.block)) / selection.chance
+
+    def resolvent(self, selection, kappa):
+        return inverse(self.rows.block + diagonal(kappa))
+
+    def outer(self, selection, gamma, kappa):
+        """KΓ on the rows that are not used."""
+        return self.rows.across @ gamma
+
+
+class _LeastSquares:
+    """Equations (5)."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def floor(self, selection):
+        return 1 / selection.weight
+
+    def start(self, selection):
+        samples = selection.samples
+        return self.floor(selection) / selection.chance * (samples / (samples - self.rows.rank))
+
+    def _learned(self, selection, kappa):
+        scaled = self.rows.factor * (1 / kappa)[:, None]
+        inside = self.rows.factor.T @ scaled
+        return scaled, inverse(inside + diagonal(selection.penalty + np.zeros(len(inside)))) @ scaled.T
+
+    def resolvent(self, selection, kappa):
+        scaled, learned = self._learned(selection, kappa)
+        return diagonal(1 / kappa) - scaled @ learned
+
+    def outer(self, selection, gamma, kappa):
+        return self.rows.factor_of_others @ self._learned(selection, kappa)[1]
+
+
+def diagonal(values):
+    """The diagonal matrix of a vector."""
+    return values * np.eye(len(values))
+
+
+def diagonal_of(matrix):
+    """The diagonal of a matrix."""
+    if isinstance(matrix, Dual):
+        return Dual(np.diag(matrix.value).copy(), np.einsum("kii->ki", matrix.tangents).copy())
+    return np.diag(matrix).copy()
+
+
+def spread_noise(medium, selection, noise, square):
+    """κ̇ of (3) for [ΓCΓ]_ii = `square` plus κ' of (4) for N = `noise`, (n,)."""
+    varies = value_of(selection.chance) < 1
+    inner, scale = _stability(medium.gamma, selection, varies)
+    right = square[varies] + scale * noise[varies] + (medium.gamma[varies][:, ~varies] ** 2) @ noise[~varies]
+    return _placed(varies, solve(inner, right[:, None])[:, 0], noise[~varies])
+
+
+def _placed(varies, first, second):
+    """A vector by its entries where `varies` and where not."""
+    place = np.eye(len(varies))
+    return place[:, varies] @ first + place[:, ~varies] @ second
+
+
+def _stability(gamma, selection, varies):
+    """S and D of (2), on the rows that are not drawn for certain."""
+    inner = gamma[varies][:, varies]
+    scale = diagonal_of(inner) ** 2 / (1 - selection.chance)[varies]
+    return diagonal(scale) - inner * inner, scale
+
+
+def _newton(form, selection, kappa, values=None):
+    """S^{-1} D (F(κ) − κ) with S and D at `values`; what is drawn for certain follows Λ alone."""
+    gamma = form.resolvent(selection, kappa)
+    varies = value_of(selection.chance) < 1
+    away = form.floor(selection) + (1 - selection.chance) / diagonal_of(gamma) - kappa
+    inner, scale = _stability(value_of(gamma), values or selection, varies)
+    known = (value_of(gamma)[varies][:, ~varies] ** 2) @ away[~varies]
+    moved = solve(inner, (scale * away[varies] + known)[:, None])[:, 0]
+    return _placed(varies, moved, away[~varies])
+
+
+def _root(form, selection, start):
+    """The largest root κ, and whether it was found."""
+    varies, floor = selection.chance < 1, form.floor(selection)
+    if not np.any(varies):
+        return floor, np.array(True)
+    kappa = np.where(varies, form.start(selection) if start is None else start, floor)
+    for _ in range(STEPS):  # up to where the radius of B is below one, as it is far above
+        if _stable(form, selection, kappa, varies):
+            break
+        kappa = np.where(varies, 4 * kappa, floor)
+    length = np.inf
+    for _ in range(STEPS):
+        step = np.where(varies, _newton(form, selection, kappa), 0)
+        if not np.all(np.isfinite(step)):
+            return kappa, np.array(False)
+        kappa = np.maximum(kappa + step, floor)
+        last, length = length, np.max(np.abs(step) / kappa)
+        if length < PRECISION or (length < ROUNDING and length >= last):
+            break
+    return kappa, np.array(length < ROUNDING and _stable(form, selection, kappa, varies))
+
+
+def _stable(form, selection, kappa, varies):
+    gamma = form.resolvent(selection, kappa)
+    return bool(np.isfinite(gamma[0, 0])) and definite(_stability(gamma, selection, varies)[0]) is not None

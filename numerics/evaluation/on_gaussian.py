@@ -1,0 +1,153 @@
+"""The moves of the walk on a dense Gaussian population: moments are a vector and a matrix, one point at a time."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.equivalents.dense import dense_sources
+from modelcollapse.numerics.steps.dense import combined, energy, fit_dense
+from modelcollapse.theory.pipelines.steps import (
+    AccumulateStep,
+    ChainStep,
+    CleanAccumulateStep,
+    CleanChainStep,
+    FitStep,
+    MixtureStep,
+)
+
+__all__ = ["OnGaussian"]
+
+
+class _Weights(NamedTuple):
+    """A model: w0 − E w (d,) and its covariance (d, d), None for none."""
+
+    deviation: Any
+    spread: Any
+
+
+class OnGaussian:
+    """A population of `gaussian`, with the covariances of shifted sources by (step, source)."""
+
+    def __init__(self, population, shifts, finite_size):
+        self.covariance_of_inputs, self.weights = population.covariance, population.weights
+        self.shifts, self.finite_size = shifts, finite_size
+
+    @classmethod
+    def of(cls, population, shifts, finite_size):
+        return cls(population, shifts, finite_size)
+
+    def truth(self):
+        return _Weights(np.zeros(len(self.weights)), None)
+
+    def own_covariance(self, moments):
+        return moments.spread
+
+    def transposed(self, covariance):
+        return None if covariance is None else covariance.T
+
+    def rearranged(self, origin):
+        shifts = {(i, g): x for i, old in enumerate(origin) for (place, g), x in self.shifts.items() if place == old}
+        here = OnGaussian.__new__(OnGaussian)
+        here.__dict__.update(self.__dict__, shifts=shifts)
+        return here
+
+    @staticmethod
+    def reads_last(step):
+        return False
+
+    def advance(self, place, step, models, joint):
+        return _MOVES[type(step)](self, place, step, models, joint)
+
+    def covariance(self, projections, parts):
+        found = [m @ part if np.ndim(value_of(m)) else part * m for m, part in zip(projections, parts, strict=True)
+                 if part is not None]
+        return sum(found[1:], found[0])
+
+    def readout(self, moments, tested):
+        """Bias and variance on inputs of the covariance `tested`, None for the population's own."""
+        covariance = self.covariance_of_inputs if tested is None else tested
+        bias = energy(covariance, moments.deviation, None)
+        return bias, bias * 0 if moments.spread is None else energy(covariance, moments.deviation * 0, moments.spread)
+
+    def fitted(self, covariances, sources, ridge, models, parts):
+        """(model, maps, converged) of a fit on sources (samples, noise, weight) of those covariances."""
+        rows, noise, weights = zip(*sources, strict=True)
+        if np.isinf(value_of(ridge)):
+            return _Weights(self.weights, None), (0.0,) * len(rows), np.array(True)
+        found = dense_sources(covariances, rows, weights, ridge)
+        alike = all(c is covariances[0] or np.array_equal(c, covariances[0]) for c in covariances)
+        exact = self.finite_size and value_of(ridge) == 0 and value_of(found.kappa) == 0 and alike
+        exact = exact and len({float(value_of(w)) for w in weights}) == 1
+        deviations = [model.deviation for model in models]
+        moments = fit_dense(found, covariances, rows, noise, self.weights, deviations, parts, exact)
+        return _Weights(*moments), found.maps, found.converged
+
+    def fit_one(self, samples, noise, ridge, model):
+        return self.fitted([self.covariance_of_inputs], [(samples, noise, 1.0)], ridge, [model], [[model.spread]])
+
+
+def _fit(here, place, step, models, joint):
+    samples = sum(source.samples for source in step.sources)
+    used = [k for k, s in enumerate(step.sources) if value_of(s.samples) > 0 and value_of(s.weight) > 0]
+    sources = [step.sources[k] for k in used]
+    rows = sum(source.samples for source in sources)
+    covariances = [here.shifts.get((place, k), here.covariance_of_inputs) for k in used]
+    numbers = [(source.samples, source.noise, source.weight) for source in sources]
+    parts = [[joint(a.parent, b.parent) for b in sources] for a in sources]
+    labels = [models[source.parent] for source in sources]
+    moments, maps, converged = here.fitted(covariances, numbers, step.ridge * (samples / rows), labels, parts)
+    projections = dict(zip(used, maps, strict=True))
+    return moments, tuple(projections.get(k, 0.0) for k in range(len(step.sources))), (converged,)
+
+
+def _mixture(here, place, step, models, joint):
+    missing = 1 - sum(step.coefficients)
+    deviation = here.weights * missing
+    for c, parent in zip(step.coefficients, step.models, strict=True):
+        deviation = deviation + models[parent].deviation * c
+    spread = combined(step.coefficients, [[joint(a, b) for b in step.models] for a in step.models])
+    return _Weights(deviation, spread), tuple(step.coefficients), ()
+
+
+def _chain(here, place, step, models, joint):
+    generations, samples, noise, ridge = step.numbers
+    model, projection, flags = models[step.start], 1.0, ()
+    clean = isinstance(step, CleanChainStep)
+    count = int(round(float(value_of(generations))))
+    if clean and count:
+        model, count = here.truth(), 1
+    for _ in range(count):
+        model, (learned,), converged = here.fit_one(samples, noise, ridge, model)
+        projection = learned if np.ndim(value_of(projection)) == 0 else learned @ projection
+        flags += (converged,)
+    return model, (0.0 if clean and count else projection,), flags
+
+
+def _accumulate(here, place, step, models, joint):
+    """Round k adds the noise of its labels: (2) of `steps.repeated`."""
+    rounds, samples, noise, penalty = step.numbers
+    count, start = int(round(float(value_of(rounds)))), models[step.start]
+    if not count:
+        return start, (1.0,), ()
+    if isinstance(step, CleanAccumulateStep):
+        rows = samples * count
+        model, _, converged = here.fit_one(rows, noise, penalty / rows, here.truth())
+        return model, (0.0,), (converged,)
+    model, (learned,), converged = here.fit_one(samples, noise, penalty / samples, start)
+    flags, nothing = (converged,), _Weights(here.weights, None)
+    for k in range(2, count + 1):
+        rows = samples * k
+        fresh, _, converged = here.fit_one(rows, noise, penalty / rows, nothing)
+        model, flags = _Weights(model.deviation, model.spread + fresh.spread * (1 / k)), (*flags, converged)
+    return model, (learned,), flags
+
+
+_MOVES = {
+    FitStep: _fit,
+    MixtureStep: _mixture,
+    ChainStep: _chain,
+    CleanChainStep: _chain,
+    AccumulateStep: _accumulate,
+    CleanAccumulateStep: _accumulate,
+}

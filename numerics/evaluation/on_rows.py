@@ -1,0 +1,307 @@
+"""The moves of the walk on the rows of a data set: moments are a vector and a matrix over all rows, one point at a time.
+
+Numbers are floats, or dual numbers for derivatives. What depends on few of a pipeline's numbers is kept for the other
+points of a grid: the medium of a fit (its ridge, rows and weights) and the models of its label makers.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from modelcollapse.numerics import duals
+from modelcollapse.numerics.arrays import namespace
+from modelcollapse.numerics.duals import Dual, value_of
+from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
+from modelcollapse.numerics.evaluation.memory import Memory
+from modelcollapse.numerics.steps.rows import Labels, fit_rows, spread_of
+from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows
+
+__all__ = ["OnRows"]
+
+MODELS, MEDIA = 2**28, 2**27  # bytes that are kept
+
+
+class _Function:
+    """A model: its deviation (M,), its covariance (M, M) on demand, what it missed on rows that it has not seen.
+
+    covariance: a function that computes it, or None; unseen: pool -> (deviation, variance) of its rows; `key` names the
+    model among those of a grid.
+    """
+
+    def __init__(self, deviation, covariance=None, unseen=None, key: Any = None):
+        self.deviation, self._covariance, self.unseen, self.key = deviation, covariance, unseen or {}, key
+
+    @functools.cached_property
+    def covariance(self):
+        return None if self._covariance is None else self._covariance()
+
+
+class OnRows:
+    """A population of `rows`; one object for all points of a grid."""
+
+    def __init__(self, rows):
+        self.rows, self.targets = rows, rows.targets
+        self.used, self.roots = {}, {}
+        self.models, self.media = Memory(MODELS), Memory(MEDIA)
+
+    @classmethod
+    def of(cls, rows, shifts, finite_size):
+        return cls(rows)
+
+    @staticmethod
+    def reads_last(step):
+        return False
+
+    def truth(self):
+        return _Function(np.zeros(len(self.targets)), key="truth")
+
+    def own_covariance(self, moments):
+        return moments.covariance
+
+    def transposed(self, covariance):
+        return None if covariance is None else covariance.T
+
+    def rearranged(self, origin):
+        return self
+
+    def advance(self, place, step, models, joint):
+        return _MOVES[type(step)](self, step, models, joint)
+
+    def covariance(self, projections, parts):
+        found = [project(part) for project, part in zip(projections, parts, strict=True) if part is not None]
+        return sum(found[1:], found[0])
+
+    def readout(self, moments, tested):
+        """Bias and variance on the rows of a pool: of those that the model has not seen, if it was fitted on some."""
+        missed, variance = self.by_row(moments, tested)
+        return (missed * missed).sum() / len(variance), variance.sum() / len(variance)
+
+    def by_row(self, moments, tested):
+        """Deviation and variance on every row of a pool."""
+        if tested in moments.unseen:
+            if moments.unseen[tested] is None:
+                raise ValueError(
+                    f"inputs = {tested!r} is a pool that several parts of the mixture were fitted on, each on other "
+                    "rows; give a pool that none of them draws from, or predict the parts"
+                )
+            return moments.unseen[tested]
+        rows, covariance = self.rows.pools[tested], moments.covariance
+        missed = moments.deviation[rows]
+        return missed, missed * 0 if covariance is None else _diagonal(covariance)[rows]
+
+    def selection(self, sources, ridge):
+        """(UsedRows, Selection, groups) of a fit: groups are (row numbers, sources, shares) of each pool."""
+        samples = sum(source.samples for source in sources)
+        kept = [source for source in sources if value_of(source.samples) > 0 and value_of(source.weight) > 0]
+        pools = {pool: [s for s in kept if s.pool == pool] for pool in self.rows.pools}
+        groups, chances, weights, drawn = [], [], [], 0.0
+        for pool, group in pools.items():
+            if group:
+                rows, count = self.rows.pools[pool], sum(source.samples for source in group)
+                _require_drawable(pool, count, len(rows), group)
+                ones = np.ones(len(rows))
+                groups.append((rows, group, [source.samples / count for source in group]))
+                chances.append(count / len(rows) * ones)
+                weights.append(group[0].weight * ones)
+                drawn = drawn + count
+        names = tuple(pool for pool, group in pools.items() if group)
+        if names not in self.used:
+            used = np.concatenate([self.rows.pools[pool] for pool in names])
+            self.used[names] = UsedRows(self.rows.kernel_matrix, self.rows.factor.shape[1], used)
+        joined = (_concatenated(parts) for parts in (chances, weights))
+        return self.used[names], Selection(*joined, ridge * samples, drawn), groups
+
+    def medium(self, rows, selection):
+        """The Medium, kept where its numbers are plain, from the root nearest in ridge on the same rows."""
+        asked = (id(rows), float(value_of(selection.penalty)))
+        same = (*asked[:1], *(value_of(x).tobytes() for x in selection[:2]))
+        roots = self.roots.setdefault(same, {})
+        near = min(roots, key=lambda penalty: abs(np.log((penalty + 1e-300) / (asked[1] + 1e-300))), default=None)
+
+        def make():
+            found = medium(rows, selection, None if near is None else roots[near])
+            if found.converged:
+                roots[asked[1]] = value_of(found.kappa)
+            return found
+
+        if any(isinstance(x, Dual) for x in selection):
+            return make()
+        return self.media.get((same, asked[1]), make, 16 * rows.block.size)
+
+
+def _fit(here, step, models, joint):
+    if np.isinf(value_of(step.ridge)):
+        return _null(here, step)
+    numbers = tuple(step.numbers)
+    key = None
+    if not any(isinstance(x, Dual) for x in numbers):
+        key = (numbers, tuple(s.pool for s in step.sources), tuple(models[p].key for p in step.parents))
+    rows, selection, groups = here.selection(step.sources, step.ridge)
+
+    def make():
+        found = here.medium(rows, selection)
+        labels = _labels(here, groups, models, joint)
+        fitted = fit_rows(found, selection, rows, here.targets, labels)
+        hat, inner = found.hat, fitted.inner
+
+        def covariance():
+            whole = (hat * inner) @ hat.T
+            return whole if labels.covariance is None else whole + hat @ labels.covariance @ hat.T
+
+        unseen, start = {}, 0
+        for pool_rows, group, _ in groups:
+            stop = start + len(pool_rows)
+            unseen[group[0].pool] = fitted.unseen_deviation[start:stop], fitted.unseen_variance[start:stop]
+            start = stop
+        return _Function(fitted.deviation, covariance, unseen, key and object()), found
+
+    size = 32 * len(here.targets) ** 2
+    moments, found = make() if key is None else here.models.get(key, make, size)
+    projections = []
+    for source in step.sources:
+        projections.append(_projection(found.hat, groups, source))
+    return moments, tuple(projections), (found.converged,)
+
+
+def _null(here, step):
+    """The model zero, of an infinite ridge."""
+    zeros = np.zeros(len(here.targets))
+    pools = {source.pool for source in step.sources}
+    unseen = {pool: (here.targets[here.rows.pools[pool]], zeros[here.rows.pools[pool]]) for pool in pools}
+    return _Function(here.targets, None, unseen, "null"), (lambda part: 0 * part,) * len(step.sources), ()
+
+
+def _projection(hat, groups, source):
+    """The map of Cov(label model, older model) to Cov(fit, older model)."""
+    start = 0
+    for rows, group, shares in groups:
+        place = next((k for k, other in enumerate(group) if other is source), None)
+        if place is not None:
+            share, columns = shares[place], hat[:, start : start + len(rows)]
+            return lambda part: columns @ part[rows] * share
+        start += len(rows)
+    return lambda part: 0 * part
+
+
+def _labels(here, groups, models, joint):
+    """Labels of the rows used, by (3) of `steps.rows`."""
+    deviations, noises = [], []
+    for rows, group, shares in groups:
+        deviations.append(sum(p * models[s.parent].deviation[rows] for p, s in zip(shares, group, strict=True)))
+        noise = sum(p * s.noise**2 for p, s in zip(shares, group, strict=True)) * np.ones(len(rows))
+        for i, first in enumerate(group):
+            for second, share in zip(group[:i], shares[:i], strict=True):
+                noise = noise + shares[i] * share * _apart(models, joint, first.parent, second.parent, rows)
+        noises.append(noise)
+    blocks = [[_between(joint, first, second) for second in groups] for first in groups]
+    if all(block is None for line in blocks for block in line):
+        covariance = None
+    else:
+        sizes = [len(rows) for rows, _, _ in groups]
+        lines = [
+            _concatenated(
+                [np.zeros((n, m)) if block is None else block for block, m in zip(line, sizes, strict=True)], axis=1
+            )
+            for line, n in zip(blocks, sizes, strict=True)
+        ]
+        covariance = _concatenated(lines)
+    return Labels(_concatenated(deviations), covariance, _concatenated(noises))
+
+
+def _between(joint, first, second):
+    """Covariance of the labels of two pools, None for none."""
+    total = None
+    for a, p in zip(first[1], first[2], strict=True):
+        for b, q in zip(second[1], second[2], strict=True):
+            part = joint(a.parent, b.parent)
+            if part is not None:
+                part = part[first[0]][:, second[0]] * (p * q)
+                total = part if total is None else total + part
+    return total
+
+
+def _apart(models, joint, i, k, rows):
+    """E (w_i − w_k)² on rows."""
+    gap = (models[i].deviation - models[k].deviation)[rows]
+    total = gap * gap
+    for a, b, sign in ((i, i, 1), (k, k, 1), (i, k, -2)):
+        covariance = joint(a, b)
+        if covariance is not None:
+            total = total + sign * _diagonal(covariance)[rows]
+    return total
+
+
+def _mixture(here, step, models, joint):
+    missing = 1 - sum(step.coefficients)
+    deviation = here.targets * missing
+    for c, parent in zip(step.coefficients, step.models, strict=True):
+        deviation = deviation + models[parent].deviation * c
+
+    def covariance():
+        total = None
+        for c, a in zip(step.coefficients, step.models, strict=True):
+            for d, b in zip(step.coefficients, step.models, strict=True):
+                part = joint(a, b)
+                if part is not None:
+                    total = part * (c * d) if total is None else total + part * (c * d)
+        return total
+
+    drawn = {pool for parent in step.models for pool in models[parent].unseen}
+    plain = not any(isinstance(c, Dual) for c in step.coefficients) and all(models[p].key for p in step.models)
+    key = (tuple(step.coefficients), tuple(models[p].key for p in step.models)) if plain else None
+    found = covariance()
+    moments = _Function(deviation, None if found is None else (lambda: found), dict.fromkeys(drawn), key)
+    return moments, tuple((lambda part, c=c: part * c) for c in step.coefficients), ()
+
+
+def _chain(here, step, models, joint):
+    """Generation after generation."""
+    generations, samples, noise, ridge = step.numbers
+    count = int(round(float(value_of(generations))))
+    if isinstance(step, CleanChainStep):
+        if not count:
+            return models[step.start], (lambda part: part,), ()
+        moments, _, flags = _generation(here, here.truth(), None, samples, noise, ridge)
+        return moments, (lambda part: 0 * part,), flags
+    moments, covariance, flags, maps = models[step.start], joint(step.start, step.start), (), []
+    for _ in range(count):
+        moments, (project,), more = _generation(here, moments, covariance, samples, noise, ridge)
+        flags, covariance = flags + more, moments.covariance if len(maps) + 1 < count else None
+        maps.append(project)
+    return moments, (lambda part: functools.reduce(lambda x, project: project(x), maps, part),), flags
+
+
+def _generation(here, model, covariance, samples, noise, ridge):
+    pool = here.rows.checked_inputs("inputs", None)
+    step = FitStep((Rows(0, samples, noise, 1.0, pool=pool),), ridge)
+    return _fit(here, step, {0: model}, lambda i, k: covariance)
+
+
+_MOVES = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, CleanChainStep: _chain}
+
+
+def _require_drawable(pool, count, size, group):
+    number = float(value_of(count))
+    if number > size:
+        raise ValueError(
+            f"samples = {number:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn without "
+            "replacement)"
+        )
+    weights = {float(value_of(source.weight)) for source in group}
+    if len(weights) > 1:
+        low, high = min(weights), max(weights)
+        raise ValueError(
+            f"weight = {low:g} and weight = {high:g} on rows of one pool, {pool!r}; give equal weights, or each source a "
+            "pool of its own"
+        )
+
+
+def _concatenated(parts, axis=0):
+    if any(isinstance(part, Dual) for part in parts):
+        return duals.concatenate(parts, axis)
+    return np.concatenate(parts, axis)
+
+
+def _diagonal(matrix):
+    return namespace(matrix).einsum("ii->i", matrix)

@@ -1,0 +1,147 @@
+"""Pipelines on dense populations: one point of a grid at a time, on NumPy arrays or dual numbers.
+
+Moments are matrices there, and what a point costs are a few inverses of them: nothing is gained by lanes or a compiler.
+One population object serves all points, and keeps what they share.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelcollapse.numerics.duals import Dual, value_of
+from modelcollapse.numerics.evaluation.on_gaussian import OnGaussian
+from modelcollapse.numerics.evaluation.on_rows import OnRows
+from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
+from modelcollapse.theory.pipelines.model import sources_of
+from modelcollapse.theory.pipelines.reading import Reading, checked_values, leaf_values, read
+from modelcollapse.theory.populations.gaussian import Gaussian
+from modelcollapse.theory.populations.rows import DataRows
+
+__all__ = ["PointQuestion", "PointSlopes", "tested_inputs"]
+
+_POPULATIONS = {DataRows: OnRows, Gaussian: OnGaussian}
+
+
+class PointQuestion(NamedTuple):
+    """A question on a dense population: the reading, the grid's shape, numbers (points,) of every leaf."""
+
+    reading: Reading
+    shape: tuple
+    numbers: list
+    population: Any
+    tested: Any
+
+    @classmethod
+    def of(cls, model, values, inputs, finite_size):
+        """The prepared question; TypeError and ValueError in one sentence for what cannot be asked."""
+        reading = read(model)
+        numbers = leaf_values(reading.leaves, checked_values(model, values))
+        try:
+            shape = np.broadcast_shapes(*map(np.shape, numbers))
+        except ValueError:
+            raise ValueError(
+                f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers if np.ndim(x)]}; add axes "
+                "of length 1 as for NumPy arrays"
+            ) from None
+        flat = [np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for x in numbers]
+        population = population_of(reading, model.spectrum, bool(np.any(finite_size)))
+        return cls(reading, shape, flat, population, tested_inputs(model, inputs))
+
+    def evaluated(self):
+        """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
+        found = np.empty((5, int(np.prod(self.shape))))
+        for point in range(found.shape[1]):
+            numbers = [float(x[point]) for x in self.numbers]
+            parts, clean, flags = error_parts(self.reading.schedule, numbers, self.population, self.tested)
+            found[:, point] = *parts, *clean, np.all(flags)
+        return [result.reshape(self.shape) for result in found]
+
+    def by_row(self):
+        """The expected squared error of each row of the tested pool, (*grid, rows)."""
+        found = []
+        for point in range(int(np.prod(self.shape))):
+            numbers = [float(x[point]) for x in self.numbers]
+            moments, flags = last_moments(self.reading.schedule, numbers, self.population)
+            require_found(np.all(flags))
+            missed, variance = self.population.by_row(moments, self.tested)
+            found.append(missed**2 + variance)
+        return np.reshape(found, (*self.shape, -1))
+
+
+class PointSlopes:
+    """The test error of a pipeline on a dense population and its derivatives by the symbols `over`: see `Slopes`."""
+
+    def __init__(self, model, over, values, start):
+        self.model, self.over, self.reading = model, tuple(over), read(model)
+        values = {**checked_values(model, values), **start}
+        question = PointQuestion.of(model, values, None, False)
+        self.population, self.tested = question.population, question.tested
+        self.shape = np.broadcast_shapes(question.shape, *map(np.shape, values.values()))
+        self.moving = [bool(free_symbols(value) & set(self.over)) for _, value, _ in self.reading.leaves]
+        numbers = leaf_values(self.reading.leaves, values)
+        self.numbers = [np.broadcast_to(np.asarray(x, float), self.shape).reshape(-1) for x in numbers]
+        self.others = tuple(symbol for symbol in model.free if symbol not in start)
+        self.fixed = [np.broadcast_to(np.asarray(values[s], float), self.shape).reshape(-1) for s in self.others]
+
+    @property
+    def lanes(self):
+        return int(np.prod(self.shape))
+
+    def _named(self, lanes, point):
+        return dict(zip((*self.over, *self.others), (*point, *(x[lanes] for x in self.fixed)), strict=True))
+
+    def check(self, lanes, point):
+        """Raise ValueError if a point leaves the domain of a number of the pipeline."""
+        named = self._named(lanes, point)
+        for (name, value, domain), moves in zip(self.reading.leaves, self.moving, strict=True):
+            if moves:
+                domain.check(f"{name} = {value}", evaluate(value, named))
+
+    def __call__(self, lanes, point):
+        """Test error (N,) and its derivatives (symbols, N) at points (symbols, N) of the lanes (N,)."""
+        results = [
+            self._at(lane, [float(x[k]) for x in np.asarray(point, float)]) for k, lane in enumerate(np.asarray(lanes))
+        ]
+        errors, slopes, flags = zip(*results, strict=True) if results else ((), (), ())
+        require_found(np.array(flags, bool))
+        return np.array(errors), np.reshape(slopes, (len(results), len(self.over))).T
+
+    def finite(self, lanes, point):
+        """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
+        error, slopes = self(lanes, point)
+        return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
+
+    def _at(self, lane, point):
+        named = self._named(lane, point)
+        numbers = []
+        for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.moving, strict=True):
+            number = float(number[lane])
+            if moves:
+                tangents = np.array(slopes_of(value, self.over, named, ())).reshape(-1)
+                number = Dual(np.asarray(float(evaluate(value, named))), tangents)
+            numbers.append(number)
+        moments, flags = last_moments(self.reading.schedule, numbers, self.population)
+        error = sum(self.population.readout(moments, self.tested))
+        slopes = error.tangents if isinstance(error, Dual) else np.zeros(len(self.over))
+        return float(value_of(error)), slopes, bool(np.all(flags))
+
+
+def population_of(reading, population, finite_size=False):
+    """The moves of the walk on a dense population."""
+    shifts = {
+        (i, g): source.inputs
+        for i, node in enumerate(reading.nodes)
+        for g, source in enumerate(sources_of(node))
+        if source.inputs is not None
+    }
+    return _POPULATIONS[type(population)].of(population, shifts, finite_size)
+
+
+def tested_inputs(model, inputs):
+    """The test inputs: those asked for, else those of the last fit's first source."""
+    population = model.spectrum
+    if inputs is None and isinstance(population, DataRows) and sources_of(model):
+        return sources_of(model)[0].inputs
+    return population.checked_inputs("inputs", inputs)

@@ -1,0 +1,68 @@
+r"""What a ridge fit does to the moments of weight vectors where covariances are any matrices.
+
+A model has the deviation of its mean, e = w0 − E w (d,), and a covariance (d, d). The equations are those of `fit` with
+matrices: with Q, κ, q, π_g = q_g Q Σ_g of `equivalents.dense`, N = 1 − Σ_g π_g and w̄ = Σ_g π_g w_g,
+
+    w0 − E ŵ = N w0 + Σ_g π_g e_g,     ρ_g = E‖w̄ − w_g‖²_{Σ_g} + σ_g²,                                           (1)
+    v = (1/T) q ∘ H^{-1}(q ∘ ρ),       H = diag(p) − (tr π_g π_h / T)_{gh},                                     (2)
+    Cov ŵ = Cov w̄ + Σ_g v_g Q Σ_g Q .                                                                           (3)
+
+Derived here; contains the ridge theorem of Dohmatob, Feng, Subramonian, Kempe 2024.
+"""
+
+import numpy as np
+
+from modelcollapse.numerics import duals
+from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.equivalents.symmetric import solve
+from modelcollapse.numerics.steps.fit import inflation
+
+__all__ = ["combined", "energy", "fit_dense"]
+
+
+def energy(covariance, deviation, spread):
+    """E‖e‖²_Σ of a vector with a mean (d,) and a covariance (d, d), None for none."""
+    total = (deviation * (covariance @ deviation)).sum()
+    return total if spread is None else total + (covariance * spread.T).sum()
+
+
+def combined(maps, parts):
+    """Σ_gh A_g C_gh A_hᵀ of maps (matrices or numbers) and covariances, None for zero."""
+    total = None
+    for g, line in enumerate(parts):
+        for h, part in enumerate(line):
+            if part is not None:
+                added = _applied(maps[h], _applied(maps[g], part).T).T
+                total = added if total is None else total + added
+    return total
+
+
+def _applied(map_, matrix):
+    return map_ @ matrix if np.ndim(value_of(map_)) else matrix * map_
+
+
+def fit_dense(equivalent, covariances, rows, noise, truth, deviations, parts, exact):
+    """Deviation (d,) and covariance (d, d) of a fit on G sources.
+
+    deviations: those of the label models; parts[g][h]: their covariances or None; exact: whether to use the exact
+    inverse-Wishart mean (least squares on sources of one covariance).
+    """
+    resolvent, _, q, maps, _ = equivalent
+    count, samples = len(maps), sum(rows[1:], rows[0])
+    null = np.eye(len(truth)) - sum(maps[1:], maps[0])
+    deviation = null @ truth + sum(m @ e for m, e in zip(maps, deviations, strict=True))
+    risks = []
+    for g in range(count):
+        apart = [m - (np.eye(len(truth)) if h == g else 0) for h, m in enumerate(maps)]
+        risks.append(energy(covariances[g], deviations[g] - deviation, combined(apart, parts)) + noise[g] ** 2)
+    shares = [count_ / samples for count_ in rows]
+    cross = [[(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)]
+    hessian = duals.stack([duals.stack([duals.asarray(x, float) for x in line]) for line in cross])
+    right = duals.stack([duals.asarray(q[g] * risk, float) for g, risk in enumerate(risks)])
+    gains = q * solve(hessian, right[:, None])[:, 0] / samples
+    if exact:
+        left = value_of(samples) - np.linalg.matrix_rank(covariances[0], hermitian=True)
+        gains = gains * float(inflation(np.asarray(float(left))))
+    fresh = sum((resolvent @ c @ resolvent) * gains[g] for g, c in enumerate(covariances))
+    learned = combined(maps, parts)
+    return deviation, fresh if learned is None else learned + fresh
