@@ -7,6 +7,7 @@ import numpy as np
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
 from modelcollapse.numerics.steps.dense import combined, energy, fit_dense
+from modelcollapse.theory.populations.resolved_directions import gram_noise
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -69,6 +70,20 @@ class OnGaussian:
         covariance = self.covariance_of_inputs if tested is None else tested
         bias = energy(covariance, moments.deviation, None)
         return bias, bias * 0 if moments.spread is None else energy(covariance, moments.deviation * 0, moments.spread)
+
+    def scales(self, place, step):
+        """The smallest and the largest ridge between which a fit changes its behaviour."""
+        samples = sum(source.samples for source in step.sources)
+        pooled = sum(
+            self.shifts.get((place, k), self.covariance_of_inputs) * (source.samples * source.weight / samples)
+            for k, source in enumerate(step.sources)
+        )
+        values = np.linalg.eigvalsh(pooled)
+        values = values[values > gram_noise(pooled)]
+        kappa = 0.0
+        if samples < len(values):
+            kappa = float(dense_sources([pooled], [samples], [1.0], 0.0).kappa)
+        return 0.01 * max(values[0], kappa), 100 * values[-1]
 
     def fitted(self, covariances, sources, ridge, models, parts):
         """(model, maps, converged) of a fit on sources (samples, noise, weight) of those covariances."""

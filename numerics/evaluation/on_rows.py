@@ -112,6 +112,16 @@ class OnRows:
         joined = (_concatenated(parts) for parts in (chances, weights))
         return self.used[names], Selection(*joined, ridge * samples, drawn), groups
 
+    def scales(self, place, step):
+        """The smallest and the largest ridge between which a fit changes its behaviour."""
+        rows, selection, _ = self.selection(step.sources, 0.0)
+        samples, values = selection.samples, np.linalg.eigvalsh(rows.block)
+        if rows.rank < samples:
+            smallest = values[-rows.rank] * samples / len(values)
+        else:
+            smallest = np.min(self.medium(rows, selection).kappa * selection.weight)
+        return 0.01 * max(smallest, 1e-16 * values[-1]) / samples, 100 * values[-1] * np.max(selection.weight) / len(values)
+
     def medium(self, rows, selection):
         """The Medium, kept where its numbers are plain, from the root nearest in ridge on the same rows."""
         asked = (id(rows), float(value_of(selection.penalty)))

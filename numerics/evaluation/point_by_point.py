@@ -73,6 +73,8 @@ class PointQuestion(NamedTuple):
 class PointSlopes:
     """The test error of a pipeline on a dense population and its derivatives by the symbols `over`: see `Slopes`."""
 
+    nodes_per_decade = 2  # each costs inverses
+
     def __init__(self, model, over, values, start):
         self.model, self.over, self.reading = model, tuple(over), read(model)
         values = {**checked_values(model, values), **start}
@@ -112,6 +114,15 @@ class PointSlopes:
         """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
         error, slopes = self(lanes, point)
         return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
+
+    def scales(self):
+        """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
+        last = self.reading.steps[-1]
+        found = [
+            self.population.scales(len(self.reading.steps) - 1, last.filled([float(x[lane]) for x in self.numbers]))
+            for lane in range(self.lanes)
+        ]
+        return np.log(np.reshape(found, (-1, 2)).T)
 
     def _at(self, lane, point):
         named = self._named(lane, point)

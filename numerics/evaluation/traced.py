@@ -66,6 +66,8 @@ class Slopes:
     `shape` is the grid's. Raises what `predict` raises.
     """
 
+    nodes_per_decade = 4  # of the ridge, between which `best_ridge` sees every minimum
+
     def __init__(self, model, over, values, start):
         self.model, self.traced = model, TracedError(model, over)
         self.reading = self.traced.reading

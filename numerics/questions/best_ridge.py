@@ -31,13 +31,13 @@ from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.evaluation.grid import Grid
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge", "scales"]
 
-NODES_PER_DECADE = 4
 BELOW, ABOVE = 40 * np.log(10), 8 * np.log(10)
 LADDER = np.arange(15, 0, -1)[:, None] * np.log(10)  # below the scales of random features
 _LIMIT = np.log(1e290)
@@ -115,10 +115,10 @@ def optimal_ridge(model, values=None):
     symbol = _last_ridge()
     model, free = Fit(model.spectrum, model.sources, symbol, None, model.features), set(model.free)
     values = {s: v for s, v in (values or {}).items() if s in model.free or s not in free}
-    slopes = Slopes(model, (symbol,), values, {symbol: 1.0})
+    slopes = error_slopes(model, (symbol,), values, {symbol: 1.0})
     lanes = slopes.lanes
     low, high = scales(slopes)
-    nodes = _nodes(low, high, np.array([[BELOW]]) if model.features is None else LADDER)
+    nodes = _nodes(low, high, np.array([[BELOW]]) if model.features is None else LADDER, slopes.nodes_per_decade)
     asked = np.vstack([np.zeros(lanes), np.exp(nodes), np.full(lanes, np.inf)])
     error, slope = slopes.finite(np.tile(np.arange(lanes), len(asked)), (asked.ravel(),))
     error, slope = error.reshape(asked.shape), slope[0].reshape(asked.shape)[1:-1]
@@ -171,15 +171,17 @@ def _interior(slopes, nodes, slope):
     return ridge, least
 
 
-def _nodes(low, high, below):
+def _nodes(low, high, below, per_decade):
     """Logarithms of ridges, (nodes, lanes): those `below` the lowest scale, between the scales, and above."""
-    count = int(np.ceil(NODES_PER_DECADE * np.max(high - low, initial=0) / np.log(10))) + 1
+    count = int(np.ceil(per_decade * np.max(high - low, initial=0) / np.log(10))) + 1
     inner = low + (high - low) * np.linspace(0, 1, max(count, 2))[:, None]
     return np.clip(np.vstack([low - below, inner, high + ABOVE]), -_LIMIT, _LIMIT)
 
 
 def scales(slopes):
     """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
+    if not isinstance(slopes, Slopes):
+        return slopes.scales()
     schedule = slopes.reading.schedule
 
     def run(numbers, atoms, shifts, tested):

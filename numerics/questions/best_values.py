@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.evaluation.traced import Slopes
+from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.numbers.leaves import free_symbols, is_expression
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import read
-from modelcollapse.theory.populations.spectrum_leaves import parameters
 
 __all__ = ["Tuned", "tune"]
 
@@ -86,7 +85,7 @@ def tune(model, over, values=None):
     """
     require_model("model", model)
     box = _Box(model, over)
-    slopes = Slopes(model, box.symbols, values, dict(zip(box.symbols, box.low.tolist(), strict=True)))
+    slopes = error_slopes(model, box.symbols, values, dict(zip(box.symbols, box.low.tolist(), strict=True)))
     corners = np.array(np.meshgrid(*zip(box.low, box.high, strict=True))).reshape(len(box.symbols), -1)
     _require_feasible(slopes, box, corners)
     best = np.array([_tuned(slopes, box, lane) for lane in range(slopes.lanes)])
@@ -143,9 +142,7 @@ def _bounds(symbol, bounds):
 
 def _roles(model):
     """Symbols in whole numbers, and symbols that are a ridge or penalty."""
-    spectrum = model.spectrum
-    own = zip(parameters(spectrum.kind), spectrum.leaves, strict=True)
-    leaves = (*read(model).leaves, *((name, value, domain) for (name, domain), value in own))
+    leaves = (*read(model).leaves, *model.spectrum.numbers)
     whole = {symbol for _, value, domain in leaves if domain.whole for symbol in free_symbols(value)}
     return whole, {value for name, value, _ in leaves if name in ("ridge", "penalty") and is_expression(value)}
 

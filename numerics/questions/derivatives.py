@@ -7,13 +7,15 @@ import numpy as np
 from modelcollapse.numerics.evaluation.double_precision import ordinary_rules
 from modelcollapse.numerics.evaluation.grid import shifts_of
 from modelcollapse.numerics.evaluation.lanes import rows
-from modelcollapse.numerics.evaluation.traced import Slopes, TracedError
+from modelcollapse.numerics.evaluation.slopes import error_slopes
+from modelcollapse.numerics.evaluation.traced import TracedError
 from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import checked_values
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep
+from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["gradient", "lower"]
 
@@ -52,6 +54,10 @@ def lower(model, over):
     left = [str(symbol) for symbol in model.free if symbol not in over]
     if left:
         raise TypeError(f"the symbol {left[0]} is free and not in over; add it there or replace it with model.subs")
+    if not isinstance(model.spectrum, Spectrum):
+        raise ValueError(
+            f"lower on a population of {model.spectrum.noun} is not supported: its matrices stay on NumPy; use gradient"
+        )
     traced = TracedError(model, over)
     lengths = _loop_lengths(traced.reading, model.spectrum)
     shifts = {} if model.spectrum.free else shifts_of(traced.reading, model.spectrum.eigenvalues)
@@ -110,9 +116,9 @@ def gradient(model, at):
     """
     require_model("model", model)
     symbols, values = model.free, checked_values(model, at)
-    slopes = Slopes(model, symbols, {}, values)
+    slopes = error_slopes(model, symbols, {}, values)
     spectrum = model.spectrum.subs(values) if model.spectrum.free else model.spectrum
-    _refuse_whole_numbers(slopes.reading, slopes.grid.numbers, spectrum)
+    _refuse_whole_numbers(slopes.reading, slopes.numbers, spectrum)
     if not symbols:
         return {}
     point = [np.broadcast_to(np.asarray(values[symbol], float), slopes.shape).reshape(-1) for symbol in symbols]
@@ -138,7 +144,7 @@ def _loop_lengths(reading, spectrum):
 
 
 def _least_squares(samples, ridge, spectrum):
-    return not is_expression(spectrum.dim) and bool(
+    return isinstance(spectrum, Spectrum) and not is_expression(spectrum.dim) and bool(
         np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float))
     )
 

@@ -19,6 +19,7 @@ class Population:
     """What `truth` takes. `free`: its SymPy symbols; `supported`: kinds of fits beyond ridge that have formulas on it."""
 
     free: Any = ()
+    numbers: Any = ()  # (name, leaf, domain) of those that may be symbols
     supported: ClassVar[frozenset] = frozenset()
 
     def subs(self, mapping):

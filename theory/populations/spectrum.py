@@ -119,14 +119,19 @@ class Spectrum(Population):
         """The free SymPy symbols, sorted by name."""
         return tuple(sorted(frozenset().union(*map(free_symbols, self.leaves)), key=str))
 
+    @property
+    def numbers(self):
+        """(name, leaf, domain) of every number, like those of a model."""
+        named = zip(parameters(self.kind), self.leaves, strict=True)
+        return tuple((name, value, domain) for (name, domain), value in named)
+
     def subs(self, mapping):
         """The spectrum with some symbols replaced by numbers, arrays (a grid) or expressions."""
         mapping = {symbol: leaf(str(symbol), value, Domain()) for symbol, value in dict(mapping).items()}
         if not mapping.keys() & set(self.free):
             return self
         return self.replace_leaves(
-            substitute(name, value, mapping, domain)
-            for (name, domain), value in zip(parameters(self.kind), self.leaves, strict=True)
+            substitute(name, value, mapping, domain) for name, value, domain in self.numbers
         )
 
     def replace_leaves(self, new_leaves):
