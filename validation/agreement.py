@@ -173,7 +173,7 @@ def _allowed(model, problems, prediction, values, inputs):
     signal = predict(quiet, values, inputs=inputs, finite_size=True).test_error
     signal = np.broadcast_to(signal, prediction.shape).ravel()
     total = np.ravel(prediction.test_error)
-    variance = np.array([np.sum(problem.tested * problem.truth**2) for problem in problems])
+    variance = np.array([problem.null_error for problem in problems])
     usable = (total > 0) & np.isfinite(total) & (variance > 0)
     share = np.divide(signal, total, out=np.zeros(total.shape), where=usable)
     left = np.divide(signal, variance, out=np.zeros(total.shape), where=usable)

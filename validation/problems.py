@@ -17,6 +17,7 @@ from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues, 
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
+from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.validation.designs import Distribution, distribution_of
 
 __all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows", "problems_of"]
@@ -81,6 +82,11 @@ class SimulatedPoint(NamedTuple):
     distribution: Distribution
     steps: tuple
 
+    @property
+    def null_error(self):
+        """The error of the model that is zero."""
+        return np.sum(self.tested * self.truth**2)
+
     def digest(self):
         """A short text that differs for different problems."""
         law = (self.distribution.name, self.distribution.df, self.distribution.rows)
@@ -99,6 +105,15 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     for (name, _, _), number in zip(reading.leaves, numbers, strict=True):
         if name in ("samples", "features"):
             _require_whole(name, number)
+    if not isinstance(model.spectrum, Spectrum):
+        if distribution != "gaussian":
+            raise ValueError(
+                f"distribution = {distribution!r} on a population of {model.spectrum.noun}, which is drawn as it is; "
+                "leave it out"
+            )
+        from modelcollapse.validation.dense_problems import dense_problems_of
+
+        return dense_problems_of(model, values, inputs)
     spectrum = model.spectrum.subs(values) if model.spectrum.free else model.spectrum
     leaves = [evaluate(value, {}) for value in spectrum.leaves]
     atoms_last = spectrum.kind[0] == "arrays"

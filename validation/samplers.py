@@ -21,7 +21,7 @@ import numpy as np
 from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
 from modelcollapse.validation.feature_fits import feature_solution
-from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
 from modelcollapse.validation.ridge_solutions import Block, filter_solution, ridge_solution
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
@@ -214,6 +214,8 @@ def _with_noise_columns(blocks, noisy):
 
 def trial_cost(problem, wanted="auto"):
     """Multiplications of one trial, to an order of magnitude."""
+    if not isinstance(problem, SimulatedPoint):
+        return problem.cost
     dim, cost = len(problem.truth), 0.0
     for step in problem.steps:
         cost += dim

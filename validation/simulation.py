@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse._progress import Progress
+from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
 from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, problems_of
@@ -158,6 +159,10 @@ def simulate_each(
     runs = []
     for model in models:
         shape, problems = problems_of(model, values, inputs, distribution, df)
+        if not isinstance(model.spectrum, Spectrum):
+            _require_plain(model.spectrum, conditional, sampler, backend)
+            runs.append(_Run(shape, problems, False, sampler, "numpy", first_trial))
+            continue
         if conditional is None:
             averaged = relative_error is not None and _is_free(problems, sampler)
         else:
@@ -174,6 +179,16 @@ def simulate_each(
         except KeyboardInterrupt:
             interrupted = True
     return [run.estimate(keys, interrupted) for run in runs]
+
+
+def _require_plain(population, conditional, sampler, backend):
+    for name, value, known in (
+        ("conditional", conditional, (None, False)),
+        ("sampler", sampler, ("auto", "direct")),
+        ("backend", backend, ("auto", "numpy")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} = {value!r} on a population of {population.noun} is not supported; leave it out")
 
 
 class _Run:

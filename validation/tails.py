@@ -17,7 +17,7 @@ fits, since every fit is linear in its labels. (Derived here.)
 import numpy as np
 
 from modelcollapse.theory.pipelines.steps import MixtureStep
-from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
 
 __all__ = ["hill", "tail_index"]
 
@@ -26,6 +26,8 @@ FEWEST_DRAWS = 100
 
 def tail_index(problem):
     """The tail index of a trial's error, inf where all moments exist."""
+    if not isinstance(problem, SimulatedPoint):
+        return np.inf
     index = []
     for step in problem.steps:
         if isinstance(step, MixtureStep):

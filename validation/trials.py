@@ -3,7 +3,7 @@
 import numpy as np
 
 from modelcollapse.theory.pipelines.steps import MixtureStep, TruthStep
-from modelcollapse.validation.problems import SimulatedFit
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint
 from modelcollapse.validation.samplers import Place, conditional_fit, fit_step, repeat_step
 from modelcollapse.validation.streams import Streams
 
@@ -12,6 +12,8 @@ __all__ = ["run_trials"]
 
 def run_trials(problem, key, start, stop, sampler="auto", conditional=False, backend="numpy"):
     """Test errors of the trials start..stop−1, (stop − start,): a pure function of its arguments."""
+    if not isinstance(problem, SimulatedPoint):
+        return problem.run(key, start, stop)
     streams, trials, added = Streams(key), range(start, stop), 0.0
     models, last_use = {}, _last_uses(problem.steps)
     for i, step in enumerate(problem.steps):

@@ -22,6 +22,11 @@ class Gaussian(DensePopulation):
     def __init__(self, covariance, weights):
         self._fill({"covariance": covariance, "weights": weights})
 
+    @property
+    def label_variance(self):
+        """The variance of the labels without noise."""
+        return float(self.weights @ self.covariance @ self.weights)
+
     def checked_inputs(self, name, inputs):
         """None for the population's own covariance, or another one, (d, d)."""
         return None if inputs is None else _covariance(name, inputs, len(self.weights))

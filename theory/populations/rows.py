@@ -51,6 +51,11 @@ class DataRows(DensePopulation):
         """The pool "all", or the only one; None if there are several."""
         return "all" if "all" in self.pools else next(iter(self.pools)) if len(self.pools) == 1 else None
 
+    @property
+    def label_variance(self):
+        """The mean square of the targets."""
+        return float(np.mean(self.targets**2))
+
     def checked_inputs(self, name, inputs):
         """The name of a pool; the default one for None."""
         known = ", ".join(map(repr, self.pools))

@@ -1,0 +1,284 @@
+"""Pipelines on rows and on dense Gaussian populations as a simulation runs them: really trained, trial by trial.
+
+On *rows* a fit draws its rows from their pools at random, without replacement, trains kernel ridge on them, and is a
+function on all rows; its error is the mean square against the targets of the tested pool's rows, of those that the last
+fit has not seen. On a *dense Gaussian* every source draws inputs from its own covariance.
+"""
+
+import hashlib
+import pickle
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.linalg import LinAlgError, solve
+
+from modelcollapse.theory.pipelines.model import sources_of
+from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, Rows, TruthStep
+from modelcollapse.theory.populations.factors import factor_of
+from modelcollapse.theory.populations.rows import DataRows
+from modelcollapse.validation.allowances import NOISE, SIGNAL, inverse_rows_left
+from modelcollapse.validation.streams import Streams
+
+__all__ = ["DenseProblem", "dense_problems_of"]
+
+ROWS_ALLOWANCE, SMALL_SAMPLES = 0.025, 0.5  # measured: `python -m benchmarks.rows` and tests/test_rows.py
+
+
+class DenseProblem(NamedTuple):
+    """One grid point: the world that draws, the tested inputs, the steps with numbers."""
+
+    world: Any
+    tested: Any
+    steps: tuple
+
+    @property
+    def truth(self):
+        return self.world.truth
+
+    @property
+    def null_error(self):
+        """The error of the model that is zero."""
+        return self.world.error(self.world.mixed((0.0,), (self.world.true(),)), self.tested)
+
+    @property
+    def cost(self):
+        """Multiplications of one trial, to an order of magnitude."""
+        rows = [sum(source.samples for source in step.sources) for step in self.steps if isinstance(step, FitStep)]
+        rows += [step.samples * step.numbers[0] for step in self.steps if isinstance(step, ChainStep | AccumulateStep)]
+        return len(self.truth) + sum(count * min(count, len(self.truth)) * len(self.truth) for count in rows)
+
+    def allowance(self, learned):
+        """The relative deviation allowed to a prediction: see `allowances`."""
+        return self.world.allowance(self.steps, learned)
+
+    def digest(self):
+        """A short text that differs for different problems."""
+        content = pickle.dumps((self.world.identity, self.tested, self.steps), 4)
+        return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+    def run(self, key, start, stop):
+        """Test errors of the trials start..stop−1."""
+        streams = Streams(key)
+        return np.array([self._trial(streams, trial) for trial in range(start, stop)])
+
+    def _trial(self, streams, trial):
+        models = {}
+        for i, step in enumerate(self.steps):
+            models[i] = _TRIED[type(step)](self.world, i, step, models, lambda k, i=i: streams.at(trial, i, k))
+        return self.world.error(models[len(self.steps) - 1], self.tested)
+
+
+class _Function(NamedTuple):
+    """Values on all rows, and the rows that its own fit has seen."""
+
+    values: np.ndarray
+    seen: Any = None
+
+
+class RowsWorld:
+    """Fits on random subsets of the rows of a data set."""
+
+    def __init__(self, population, shifts):
+        self.gram, self.truth, self.pools = population.kernel_matrix, population.targets, population.pools
+        self.pool = population.default_pool
+        self.identity = population._digest
+
+    def true(self):
+        return _Function(self.truth)
+
+    def mixed(self, coefficients, models):
+        return _Function(sum(c * model.values for c, model in zip(coefficients, models, strict=True)))
+
+    def fitted(self, place, sources, models, ridge, generator):
+        samples = sum(source.samples for source in sources)
+        used = [source for source in sources if source.samples and source.weight]
+        order = {pool: generator.permutation(self.pools[pool]) for pool in self.pools if pool in {s.pool for s in used}}
+        rows, labels, penalties, taken = [], [], [], dict.fromkeys(order, 0)
+        for source in used:
+            first, count = taken[source.pool], int(source.samples)
+            drawn = order[source.pool][first : first + count]
+            taken[source.pool] += count
+            rows.append(drawn)
+            labels.append(models[source.parent].values[drawn] + source.noise * generator.standard_normal(count))
+            penalties.append(np.full(count, ridge * samples / source.weight))
+        rows, labels, penalties = map(np.concatenate, (rows, labels, penalties))
+        if np.isinf(ridge):
+            return _Function(np.zeros(len(self.truth)), rows)
+        return _Function(self.gram[:, rows] @ _coefficients(self.gram[np.ix_(rows, rows)], penalties, labels), rows)
+
+    def single(self, samples, noise):
+        return Rows(0, samples, noise, 1.0, pool=self.pool)
+
+    def allowance(self, steps, learned):
+        fits = [step for step in steps if isinstance(step, FitStep | ChainStep)]
+        rows = [sum(s.samples for s in step.sources) if isinstance(step, FitStep) else step.samples for step in fits]
+        return ROWS_ALLOWANCE + SMALL_SAMPLES / min(rows, default=np.inf)
+
+    def error(self, model, tested):
+        rows = self.pools[tested]
+        if model.seen is not None:
+            rows = np.setdiff1d(rows, model.seen)
+        return np.mean((model.values[rows] - self.truth[rows]) ** 2)
+
+
+def _coefficients(gram, penalties, labels):
+    """α of K α + Λ α = y; without ridge on dependent rows the least-squares function."""
+    try:
+        return solve(gram + np.diag(penalties), labels, assume_a="pos")
+    except LinAlgError:
+        if penalties.any():
+            raise
+        return np.linalg.lstsq(gram, labels, rcond=len(gram) * 1e-15)[0]
+
+
+class GaussianWorld:
+    """Fits on fresh Gaussian inputs of any covariance."""
+
+    def __init__(self, population, shifts):
+        self.truth, self.own = population.weights, factor_of("covariance", population.covariance)
+        self.covariance = population.covariance
+        self.factors = {place: factor_of("inputs", shift) for place, shift in shifts.items()}
+        self.identity = (population._digest, tuple((place, shift.tobytes()) for place, shift in shifts.items()))
+
+    def true(self):
+        return self.truth
+
+    def mixed(self, coefficients, models):
+        return sum(c * model for c, model in zip(coefficients, models, strict=True))
+
+    def fitted(self, place, sources, models, ridge, generator):
+        samples = sum(source.samples for source in sources)
+        blocks = [
+            self.drawn(generator, self.factors.get((place, g), self.own), source, models[source.parent])
+            for g, source in enumerate(sources)
+            if source.samples and source.weight
+        ]
+        return self.solved(blocks, ridge * samples)
+
+    def drawn(self, generator, factor, source, model):
+        """Inputs and labels of a source, scaled by the root of its weight."""
+        inputs = generator.standard_normal((int(source.samples), factor.shape[1])) @ factor.T
+        labels = inputs @ model + source.noise * generator.standard_normal(len(inputs))
+        return np.sqrt(source.weight) * inputs, np.sqrt(source.weight) * labels
+
+    def solved(self, blocks, penalty):
+        inputs, labels = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        if np.isinf(penalty):
+            return np.zeros(len(self.truth))
+        if not penalty:
+            return np.linalg.lstsq(inputs, labels, rcond=1e-12)[0]
+        return solve(inputs.T @ inputs + penalty * np.eye(len(self.truth)), inputs.T @ labels, assume_a="pos")
+
+    def single(self, samples, noise):
+        return Rows(0, samples, noise, 1.0)
+
+    def allowance(self, steps, learned):
+        total = 0.0
+        for i, step in enumerate(steps):
+            if isinstance(step, FitStep) and np.isfinite(step.ridge):
+                rows = [source.samples for source in step.sources]
+                pooled = sum(
+                    source.samples * source.weight * self.covariance_at(i, g) for g, source in enumerate(step.sources)
+                )
+                total += inverse_rows_left(pooled / sum(rows), sum(rows), step.ridge * sum(rows), len(rows) == 1)
+            elif isinstance(step, ChainStep | AccumulateStep) and step.numbers[0] and np.isfinite(step.numbers[3]):
+                penalty = step.numbers[3] * (step.samples if isinstance(step, ChainStep) else 1)
+                sizes = range(1, 2 if isinstance(step, ChainStep) else 1 + int(step.rounds))
+                total += max(inverse_rows_left(self.covariance, k * step.samples, penalty, True) for k in sizes)
+        return (NOISE + SIGNAL * learned) * total
+
+    def covariance_at(self, place, source):
+        factor = self.factors.get((place, source), self.own)
+        return factor @ factor.T
+
+    def error(self, model, tested):
+        away, covariance = model - self.truth, self.covariance if tested is None else tested
+        return away @ covariance @ away
+
+
+def _fit(world, place, step, models, generator):
+    return world.fitted(place, step.sources, models, step.ridge, generator(0))
+
+
+def _chain(world, place, step, models, generator):
+    model = models[step.start]
+    for k in range(int(step.generations)):
+        source = world.single(step.samples, step.noise)
+        model = world.fitted(None, (source,), {0: model}, step.ridge, generator(k))
+    return model
+
+
+def _accumulate(world, place, step, models, generator):
+    model, blocks = models[step.start], []
+    for k in range(int(step.rounds)):
+        blocks.append(world.drawn(generator(k), world.own, world.single(step.samples, step.noise), model))
+        model = world.solved(blocks, step.penalty)
+    return model
+
+
+_TRIED = {
+    TruthStep: lambda world, place, step, models, generator: world.true(),
+    MixtureStep: lambda world, place, step, models, generator: world.mixed(
+        step.coefficients, [models[k] for k in step.models]
+    ),
+    FitStep: _fit,
+    ChainStep: _chain,
+    AccumulateStep: _accumulate,
+}
+
+
+def dense_problems_of(model, values=None, inputs=None):
+    """The grid's shape and one DenseProblem per grid point, in C order: see `problems_of`."""
+    from modelcollapse.numerics.evaluation.point_by_point import tested_inputs
+
+    reading = read(model)
+    numbers = leaf_values(reading.leaves, checked_values(model, values))
+    shape = np.broadcast_shapes(*map(np.shape, numbers))
+    shifts = {
+        (i, g): source.inputs
+        for i, node in enumerate(reading.nodes)
+        for g, source in enumerate(sources_of(node))
+        if isinstance(source.inputs, np.ndarray)
+    }
+    population, tested = model.spectrum, tested_inputs(model, inputs)
+    world = (RowsWorld if isinstance(population, DataRows) else GaussianWorld)(population, shifts)
+    numbers = [np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for x in numbers]
+    problems = []
+    for point in range(int(np.prod(shape))):
+        steps = reading.filled([float(x[point]) for x in numbers])
+        if isinstance(population, DataRows):
+            _require_unseen(population, steps, tested)
+        problems.append(DenseProblem(world, tested, steps))
+    return shape, problems
+
+
+def _require_unseen(population, steps, tested):
+    """Refuse fits on more rows than there are, and errors on rows of which the last fit saw all, or parts saw some."""
+    if isinstance(steps[-1], MixtureStep) and any(
+        tested in {getattr(source, "pool", None) for source in getattr(steps[k], "sources", ())}
+        or (isinstance(steps[k], ChainStep) and tested == population.default_pool)
+        for k in steps[-1].models
+    ):
+        raise ValueError(
+            f"inputs = {tested!r} is a pool that parts of the mixture were fitted on, each on other rows; give a pool "
+            "that none of them draws from, or simulate the parts"
+        )
+    for i, step in enumerate(steps):
+        pools = {}
+        for source in getattr(step, "sources", ()):
+            pools[source.pool] = pools.get(source.pool, 0) + source.samples
+        if isinstance(step, ChainStep):
+            pools[population.default_pool] = step.samples if step.generations else 0
+        for pool, count in pools.items():
+            size = len(population.pools[pool])
+            if count > size:
+                raise ValueError(
+                    f"samples = {count:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn "
+                    "without replacement)"
+                )
+            if i == len(steps) - 1 and pool == tested and count == size:
+                raise ValueError(
+                    f"samples = {count:g} are all rows of pool {pool!r}, which leaves none to measure the error on; "
+                    "simulate fewer, or give inputs= another pool"
+                )
