@@ -10,6 +10,7 @@ import numpy as np
 
 from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.evaluation.on_gaussian import OnGaussian
+from modelcollapse.numerics.evaluation.on_row_spectrum import OnRowSpectrum
 from modelcollapse.numerics.evaluation.on_rows import OnRows
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
@@ -21,7 +22,6 @@ from modelcollapse.theory.populations.rows import DataRows
 
 __all__ = ["PointQuestion", "PointSlopes", "tested_inputs"]
 
-_POPULATIONS = {DataRows: OnRows, Gaussian: OnGaussian}
 
 
 class PointQuestion(NamedTuple):
@@ -52,10 +52,11 @@ class PointQuestion(NamedTuple):
     def evaluated(self):
         """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
         found = np.empty((5, int(np.prod(self.shape))))
-        for point in range(found.shape[1]):
-            numbers = [float(x[point]) for x in self.numbers]
+        for here in pieces(self.population, found.shape[1]):
+            numbers = [x[here] for x in self.numbers]
             parts, clean, flags = error_parts(self.reading.schedule, numbers, self.population, self.tested)
-            found[:, point] = *parts, *clean, np.all(flags)
+            for line, value in zip(found, (*parts, *clean, all_found(flags)), strict=True):
+                line[here] = value
         return [result.reshape(self.shape) for result in found]
 
     def by_row(self):
@@ -64,7 +65,7 @@ class PointQuestion(NamedTuple):
         for point in range(int(np.prod(self.shape))):
             numbers = [float(x[point]) for x in self.numbers]
             moments, flags = last_moments(self.reading.schedule, numbers, self.population)
-            require_found(np.all(flags))
+            require_found(all_found(flags))
             missed, variance = self.population.by_row(moments, self.tested)
             found.append(missed**2 + variance)
         return np.reshape(found, (*self.shape, -1))
@@ -103,12 +104,13 @@ class PointSlopes:
 
     def __call__(self, lanes, point):
         """Test error (N,) and its derivatives (symbols, N) at points (symbols, N) of the lanes (N,)."""
-        results = [
-            self._at(lane, [float(x[k]) for x in np.asarray(point, float)]) for k, lane in enumerate(np.asarray(lanes))
-        ]
-        errors, slopes, flags = zip(*results, strict=True) if results else ((), (), ())
-        require_found(np.array(flags, bool))
-        return np.array(errors), np.reshape(slopes, (len(results), len(self.over))).T
+        lanes, point = np.asarray(lanes, int), np.asarray(point, float)
+        errors, slopes = np.empty(len(lanes)), np.empty((len(self.over), len(lanes)))
+        flags = np.empty(len(lanes), bool)
+        for here in pieces(self.population, len(lanes)):
+            errors[here], slopes[:, here], flags[here] = self._at(lanes[here], point[:, here])
+        require_found(flags)
+        return errors, slopes
 
     def finite(self, lanes, point):
         """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
@@ -124,19 +126,37 @@ class PointSlopes:
         ]
         return np.log(np.reshape(found, (-1, 2)).T)
 
-    def _at(self, lane, point):
-        named = self._named(lane, point)
+    def _at(self, lanes, point):
+        """Errors, slopes and flags at one lane or several: arrays of their shape."""
+        named, shape = self._named(lanes, point), np.shape(lanes)
         numbers = []
         for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.moving, strict=True):
-            number = float(number[lane])
+            number = number[lanes]
             if moves:
-                tangents = np.array(slopes_of(value, self.over, named, ())).reshape(-1)
-                number = Dual(np.asarray(float(evaluate(value, named))), tangents)
+                number = np.broadcast_to(np.asarray(evaluate(value, named), float), shape)
+                number = Dual(number, np.stack(slopes_of(value, self.over, named, shape)))
             numbers.append(number)
         moments, flags = last_moments(self.reading.schedule, numbers, self.population)
         error = sum(self.population.readout(moments, self.tested))
-        slopes = error.tangents if isinstance(error, Dual) else np.zeros(len(self.over))
-        return float(value_of(error)), slopes, bool(np.all(flags))
+        slopes = error.tangents if isinstance(error, Dual) else np.zeros((len(self.over), *shape))
+        return value_of(error), slopes, all_found(flags)
+
+
+def pieces(population, points):
+    """Indices of points that are computed at a time: one for matrices, many where moments are numbers per direction."""
+    together = getattr(population, "together", None)
+    if together is None:
+        return range(points)
+    size = max(1, together // population.size)
+    return [slice(start, min(start + size, points)) for start in range(0, points, size)]
+
+
+def all_found(flags):
+    """Whether every root was found, of all steps."""
+    found = np.array(True)
+    for flag in flags:
+        found = found & np.asarray(flag)
+    return found
 
 
 def population_of(reading, population, finite_size=False):
@@ -147,7 +167,9 @@ def population_of(reading, population, finite_size=False):
         for g, source in enumerate(sources_of(node))
         if source.inputs is not None
     }
-    return _POPULATIONS[type(population)].of(population, shifts, finite_size)
+    if isinstance(population, Gaussian):
+        return OnGaussian.of(population, shifts, finite_size)
+    return (OnRows if population.method == "rows" else OnRowSpectrum).of(population, shifts, finite_size)
 
 
 def tested_inputs(model, inputs):

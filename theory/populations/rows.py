@@ -5,6 +5,7 @@ them, targets are known on all rows, and *pools* divide the rows: real inputs, i
 only test. A fit takes T of the rows of a pool at random, without replacement.
 """
 
+import functools
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from modelcollapse.theory.populations.data import square_matrix, vector
 from modelcollapse.theory.populations.factors import factor_of
 from modelcollapse.theory.populations.kernels import kernel_matrix
 from modelcollapse.theory.populations.population import DensePopulation
-from modelcollapse.theory.populations.resolved_directions import precision
+from modelcollapse.theory.populations.resolved_directions import gram_noise, precision
 
 __all__ = ["MOST_ROWS", "DataRows", "rows"]
 
@@ -68,6 +69,15 @@ class DataRows(DensePopulation):
         if inputs not in self.pools:
             raise ValueError(f"{name} = {inputs!r} is no pool; the pools are {known}")
         return inputs
+
+    @functools.cached_property
+    def directions(self):
+        """Eigenvalues of the pool's kernel matrix, rounding set to zero, squared coordinates of the targets, the rank."""
+        (rows,) = self.pools.values()
+        gram = self.kernel_matrix[np.ix_(rows, rows)]
+        values, vectors = np.linalg.eigh(gram)
+        values = np.where(values > gram_noise(gram), values, 0.0)
+        return values, (vectors.T @ self.targets[rows]) ** 2, int(np.count_nonzero(values))
 
     def __repr__(self):
         kernel = self.kernel if isinstance(self.kernel, str) else getattr(self.kernel, "__name__", "a function")

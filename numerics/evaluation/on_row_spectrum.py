@@ -1,0 +1,184 @@
+"""The moves of the walk on rows that are all taken for alike: numbers per eigendirection, all points of a grid at once."""
+
+import numpy as np
+
+from modelcollapse.numerics import duals, steps
+from modelcollapse.numerics.arrays import namespace
+from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.steps import Atoms, Moments, pooled
+from modelcollapse.numerics.steps.row_spectrum import RowDirections, Unseen, fit_alike, share_of_rows
+from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep
+
+__all__ = ["OnRowSpectrum"]
+
+
+class OnRowSpectrum:
+    """A population of `rows` with method="spectrum"; numbers are lanes (P,)."""
+
+    together = 2**21  # numbers in one array
+
+    def __init__(self, directions):
+        self.directions = directions
+        count = len(directions.eigenvalues)
+        one = np.ones((1, count))
+        self.atoms = Atoms(one / count, directions.energy[None], one, one)
+
+    @classmethod
+    def of(cls, rows, shifts, finite_size):
+        return cls(RowDirections(*rows.directions))
+
+    @property
+    def size(self):
+        return len(self.directions.eigenvalues)
+
+    def truth(self):
+        ones = np.ones((1, self.size))
+        return Unseen(ones, 0 * ones, 0 * ones)
+
+    def own_covariance(self, moments):
+        return moments.variance
+
+    def transposed(self, covariance):
+        return covariance
+
+    def rearranged(self, origin):
+        return self
+
+    @staticmethod
+    def reads_last(step):
+        return False
+
+    def advance(self, place, step, models, joint):
+        return _MOVES[type(step)](self, step, models, joint)
+
+    def covariance(self, projections, parts):
+        return steps.combine(projections, parts)
+
+    def readout(self, moments, tested):
+        """Bias and variance on rows that the last fit has not seen; on all rows for what is no fit."""
+        if moments.unseen_bias is not None:
+            return moments.unseen_bias, moments.unseen_variance
+        return steps.readout(self.atoms, self.atoms.eigenvalues, Moments(*moments[:3]))
+
+    def by_row(self, moments, tested):
+        raise ValueError('the rows are all taken for alike by method="spectrum"; use method="rows" for single rows')
+
+    def scales(self, place, step):
+        """The smallest and the largest ridge between which a fit changes its behaviour."""
+        values = self.directions.eigenvalues
+        samples = np.atleast_1d(np.asarray(sum(source.samples for source in step.sources), float))
+        smallest = np.min(values[values > 0])
+        if samples[0] <= self.directions.rank:
+            _, _, lost, _, _ = share_of_rows(self.directions, samples, 0 * samples)
+            top = np.argmax(values)
+            smallest = max(smallest, float(values[top] * lost[0, top] / (1 - lost[0, top])))
+        weights = np.max([np.max(source.weight) for source in step.sources])
+        return 0.01 * smallest / len(values), 100 * np.max(values) * weights / len(values)
+
+
+def _fit(here, step, models, joint):
+    xp = namespace(step.numbers, [models[source.parent] for source in step.sources])
+    lanes = max(np.shape(value_of(x))[0] for x in (*step.numbers, *(models[p].ratio for p in step.parents)))
+    total = sum(source.samples for source in step.sources)
+    used = [s for s in step.sources if np.any(value_of(s.samples) > 0) and np.any(value_of(s.weight) > 0)]
+    rows, noise, weights = (
+        xp.stack([xp.broadcast_to(getattr(source, name), (lanes,)) for source in used])
+        for name in ("samples", "noise", "weight")
+    )
+    _require_drawable(rows, weights, here.size)
+    parts, samples, _ = pooled.shares(rows, weights)
+    labels = tuple(
+        Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[source.parent][:3])) for source in used
+    )
+    triangle = _triangle(here, xp, [source.parent for source in used], joint, lanes)
+    label, noise_variance = pooled.pooled(here.atoms, here.atoms.eigenvalues, parts, noise, labels, triangle)
+    ridge = step.ridge * (total / samples) / weights.max(0)
+    null = np.isinf(value_of(ridge))
+    moments, learned, converged = fit_alike(here.directions, samples, noise_variance, xp.where(null, 1.0, ridge), label)
+    if np.any(null):
+        moments, learned = _where_null(xp, null, here, moments, learned)
+    kept = set(map(id, used))
+    projections = iter([learned * part[:, None] for part in parts])
+    return moments, tuple(next(projections) if id(s) in kept else 0 * learned for s in step.sources), (converged,)
+
+
+def _triangle(here, xp, parents, joint, lanes):
+    """Covariances of each pair of label models that are not independent."""
+    return {
+        (g, h): xp.broadcast_to(part, (lanes, here.size))
+        for g, a in enumerate(parents)
+        for h, b in enumerate(parents[:g])
+        if (part := joint(a, b)) is not None
+    }
+
+
+def _where_null(xp, null, here, moments, learned):
+    """An infinite ridge gives the model zero."""
+    energy = here.directions.energy.mean()
+    line = null[:, None]
+    nothing = Unseen(
+        xp.where(line, 0.0, moments.ratio),
+        xp.where(line, 1.0, moments.deficit),
+        xp.where(line, 0.0, moments.variance),
+        xp.where(null, energy, moments.unseen_bias),
+        xp.where(null, 0.0, moments.unseen_variance),
+    )
+    return nothing, xp.where(line, 0.0, learned)
+
+
+def _require_drawable(rows, weights, size):
+    counts, weights, used = value_of(rows).sum(0), value_of(weights), value_of(rows) > 0
+    if np.any(counts > size):
+        raise ValueError(
+            f"samples = {counts.max():g} of a pool of {size} rows; give {size} at most (they are drawn without replacement)"
+        )
+    if np.any(np.where(used, weights, 0).max(0) > np.where(used, weights, np.inf).min(0)):
+        raise ValueError(
+            f"weight = {weights.min():g} and weight = {weights.max():g} on rows of one pool; give equal weights, or each "
+            'source a pool of its own with method="rows"'
+        )
+
+
+def _mixture(here, step, models, joint):
+    xp = namespace(step.numbers, list(models.values()))
+    lanes = max(np.shape(value_of(x))[0] for x in (*step.numbers, *(models[p].ratio for p in step.models)))
+    parts = [
+        Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[parent][:3])) for parent in step.models
+    ]
+    triangle = _triangle(here, xp, step.models, joint, lanes)
+    coefficients = xp.stack([xp.broadcast_to(c, (lanes,)) for c in step.coefficients])
+    moments, weights = steps.mixture(coefficients, tuple(parts), triangle)
+    if any(models[parent].unseen_bias is not None for parent in step.models):
+        raise_if_last = (np.full(lanes, np.nan),) * 2
+        return Unseen(*moments, *raise_if_last), tuple(weights), ()
+    return Unseen(*moments), tuple(weights), ()
+
+
+def _chain(here, step, models, joint):
+    generations, samples, noise, ridge = step.numbers
+    counts = np.rint(value_of(generations)).astype(int)
+    model, one = models[step.start], np.ones((1, here.size))
+    clean = isinstance(step, CleanChainStep)
+    projection, flags = one, ()
+    xp = namespace(step.numbers, model)
+    if clean:
+        model = here.truth()
+    for k in range(1 if clean and np.any(counts) else 0 if clean else int(counts.max(initial=0))):
+        fitted, learned, converged = fit_alike(here.directions, samples, noise**2, ridge, model)
+        some = counts > k
+        model = _chosen(xp, some, fitted, models[step.start] if clean else model, here)
+        projection = xp.where(some[:, None], 0 * learned if clean else learned * projection, projection)
+        flags = (*flags, converged | ~some)
+    return model if np.any(counts) else models[step.start], (projection,), flags
+
+
+def _chosen(xp, some, new, old, here):
+    """Lanes of a new model where there is one more generation."""
+    if np.all(some):
+        return new
+    bias, variance = here.readout(old, None)
+    first = [xp.where(some[:, None], x, y) for x, y in zip(new[:3], old[:3], strict=True)]
+    return Unseen(*first, xp.where(some, new[3], bias), xp.where(some, new[4], variance))
+
+
+_MOVES = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, CleanChainStep: _chain}
