@@ -21,9 +21,17 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import is_expression
 from modelcollapse.theory.pipelines import Model
-from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 from modelcollapse.theory.pipelines.reading import read
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
+from modelcollapse.theory.pipelines.steps import (
+    AccumulateStep,
+    ChainStep,
+    FitStep,
+    MixtureStep,
+    SurrogateStep,
+    TruthStep,
+)
+from modelcollapse.theory.populations.spectrum import Spectrum
+from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 
 __all__ = ["closed_form", "effective_ridges"]
 
@@ -166,7 +174,7 @@ def _setting(model, finite_size):
     spectrum = model.spectrum
     if not isinstance(spectrum, Spectrum):
         raise ValueError(
-            f"a population of {spectrum.noun} has no closed form in symbols: its error is a function of a whole matrix; "
+            f"a population of {spectrum.noun} has no closed form in symbols, its error depends on a whole matrix; "
             "use mc.predict, or mc.isotropic for a formula"
         )
     if spectrum.kind[0] == "isotropic":
@@ -289,6 +297,12 @@ def _mixture(setting, node, step, mean, joint):
     return values, sum(c * mean[p] for c, p in zip(values, parents, strict=True)), variance
 
 
+def _surrogate(setting, node, step, mean, joint):
+    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in step.given.arrays)
+    error = step.error if energies is None else setting.eigenvalue * energies
+    return (), step.correlation if correlation is None else correlation, error / (setting.eigenvalue * setting.dim)
+
+
 def _chain(setting, node, step, mean, joint):
     import sympy
 
@@ -338,4 +352,10 @@ def _accumulate(setting, node, step, mean, joint):
     return [p], _tidy(p * mean[start]), first + rest
 
 
-_STEPS = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, AccumulateStep: _accumulate}
+_STEPS = {
+    SurrogateStep: _surrogate,
+    FitStep: _fit,
+    MixtureStep: _mixture,
+    ChainStep: _chain,
+    AccumulateStep: _accumulate,
+}

@@ -14,9 +14,17 @@ from scipy.linalg import LinAlgError, solve
 
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, Rows, TruthStep
+from modelcollapse.theory.pipelines.steps import (
+    AccumulateStep,
+    ChainStep,
+    FitStep,
+    MixtureStep,
+    Rows,
+    SurrogateStep,
+    TruthStep,
+)
+from modelcollapse.theory.populations.data_rows import DataRows
 from modelcollapse.theory.populations.factors import factor_of
-from modelcollapse.theory.populations.rows import DataRows
 from modelcollapse.validation.allowances import NOISE, SIGNAL, inverse_rows_left
 from modelcollapse.validation.streams import Streams
 
@@ -87,8 +95,12 @@ class RowsWorld:
     def true(self):
         return _Function(self.truth)
 
+    def given(self, labels):
+        return _Function(labels)
+
     def mixed(self, coefficients, models):
-        return _Function(sum(c * model.values for c, model in zip(coefficients, models, strict=True)))
+        values: Any = sum(c * model.values for c, model in zip(coefficients, models, strict=True))
+        return _Function(values)
 
     def fitted(self, place, sources, models, ridge, generator):
         samples = sum(source.samples for source in sources)
@@ -143,6 +155,9 @@ class GaussianWorld:
 
     def true(self):
         return self.truth
+
+    def given(self, weights):
+        return weights
 
     def mixed(self, coefficients, models):
         return sum(c * model for c, model in zip(coefficients, models, strict=True))
@@ -219,6 +234,7 @@ def _accumulate(world, place, step, models, generator):
 
 _TRIED = {
     TruthStep: lambda world, place, step, models, generator: world.true(),
+    SurrogateStep: lambda world, place, step, models, generator: world.given(*step.given.arrays),
     MixtureStep: lambda world, place, step, models, generator: world.mixed(
         step.coefficients, [models[k] for k in step.models]
     ),

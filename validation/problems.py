@@ -13,11 +13,18 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import evaluate
 from modelcollapse.theory.pipelines.filters import Filter
-from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues, shifted_eigenvalues
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, MixtureStep, TruthStep
+from modelcollapse.theory.pipelines.steps import (
+    AccumulateStep,
+    ChainStep,
+    FitStep,
+    MixtureStep,
+    SurrogateStep,
+    TruthStep,
+)
 from modelcollapse.theory.populations.spectrum import Spectrum
+from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues, shifted_eigenvalues
 from modelcollapse.validation.designs import Distribution, distribution_of
 
 __all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows", "problems_of"]
@@ -71,6 +78,14 @@ class SimulatedRepeat(NamedTuple):
     @property
     def rows(self):
         return self.source.rows
+
+
+class SimulatedSurrogate(NamedTuple):
+    """Weights ratio · w0 + spread · ξ, ξ standard normal in every trial: both (d,)."""
+
+    ratio: np.ndarray
+    spread: np.ndarray
+    parents: tuple = ()
 
 
 class SimulatedPoint(NamedTuple):
@@ -162,19 +177,34 @@ class _Directions:
             return self.eigenvalues
         if callable(inputs):
             return shifted_eigenvalues("inputs", inputs, self.eigenvalues)
+        return self.repeated(inputs)
+
+    def repeated(self, values):
+        """One value per atom on all directions that it stands for."""
         copies = self.atoms.multiplicity
         if np.all(copies == np.floor(copies)) and np.array_equal(
             np.repeat(self.atoms.eigenvalues, copies.astype(int)), self.eigenvalues
         ):
-            return np.repeat(inputs, copies.astype(int))
+            return np.repeat(values, copies.astype(int))
         raise ValueError(
-            "inputs is an array over atoms that stand for many different directions; for simulation give a function of "
-            "the eigenvalues"
+            "an array over atoms that stand for many different directions cannot be simulated; give a function of the "
+            "eigenvalues as inputs, numbers to a surrogate"
         )
 
 
 def _as_it_is(node, step, directions, point, shape):
     return step
+
+
+def _surrogate(node, step, directions, point, shape):
+    correlation, energies = step.given.arrays
+    ratio = (
+        np.full(len(directions.truth), step.correlation) if correlation is None else directions.repeated(correlation)
+    )
+    if energies is None:
+        share = directions.truth**2 / np.sum(directions.eigenvalues * directions.truth**2)
+        return SimulatedSurrogate(ratio, np.sqrt(step.error * share))
+    return SimulatedSurrogate(ratio, np.sqrt(directions.repeated(energies / directions.atoms.multiplicity)))
 
 
 def _repeated(node, step, directions, point, shape):
@@ -205,6 +235,7 @@ def _fit(node, step, directions, point, shape):
 
 _SIMULATED = {
     TruthStep: _as_it_is,
+    SurrogateStep: _surrogate,
     MixtureStep: _as_it_is,
     FitStep: _fit,
     ChainStep: _repeated,

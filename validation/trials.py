@@ -3,7 +3,7 @@
 import numpy as np
 
 from modelcollapse.theory.pipelines.steps import MixtureStep, TruthStep
-from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedSurrogate
 from modelcollapse.validation.samplers import Place, conditional_fit, fit_step, repeat_step
 from modelcollapse.validation.streams import Streams
 
@@ -24,6 +24,9 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
             models[i] = np.broadcast_to(problem.truth, (len(trials), len(problem.truth)))
         elif isinstance(step, MixtureStep):
             models[i] = sum(c * models[parent] for c, parent in zip(step.coefficients, step.parents, strict=True))
+        elif isinstance(step, SimulatedSurrogate):
+            drawn = [generator.standard_normal(len(problem.truth)) for generator in place.generators()]
+            models[i] = step.ratio * problem.truth + step.spread * np.array(drawn)
         elif isinstance(step, SimulatedFit):
             models[i] = fit_step(problem, step, [models[source.parent] for source in step.sources], place, sampler)
         else:

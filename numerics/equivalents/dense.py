@@ -79,8 +79,8 @@ def _vector(values):
 
 def _resolved(problem, q, kappa):
     """Q and the maps π_g = q_g Q Σ_g."""
-    mixed = sum(q[g] * covariance for g, covariance in enumerate(problem.covariances))
-    resolvent = inverse(mixed + kappa * np.eye(len(problem.covariances[0])))
+    mixed: Any = sum(q[g] * covariance for g, covariance in enumerate(problem.covariances))
+    resolvent = inverse(mixed + kappa * np.eye(len(mixed)))
     return resolvent, tuple((resolvent @ c) * q[g] for g, c in enumerate(problem.covariances))
 
 
@@ -109,7 +109,7 @@ def _trace(matrix):
 
 def _settled(problem):
     """The minimum of Φ by damped Newton: steps of log(1 + 2n)/(2n) never leave the region of descent."""
-    pooled = sum(p * c for p, c in zip(problem.shares, problem.covariances, strict=True))
+    pooled: Any = sum(p * c for p, c in zip(problem.shares, problem.covariances, strict=True))
     scale = np.trace(pooled) / len(pooled)
     level = 1.0 if problem.slope == 1.0 else 1 / (problem.slope + scale)
     x = np.log(problem.shares * level)

@@ -9,10 +9,10 @@ squared error over all T rows, Λ_i = Tλ/ω_i, P the random selection and y the
 
     B_ij = (1 − τ_i) Γ_ij²/Γ_ii²,     1 − B = D^{-1} S,   S = D − Γ∘Γ,   D_i = Γ_ii²/(1 − τ_i),                   (2)
 
-S symmetric, the radius of B is below one exactly if S is positive definite: a Cholesky factor is the certificate. Newton
-steps κ ← κ + S^{-1} D (F(κ) − κ) from any point with that property land above every root (by concavity) and then
-descend to the largest one. Rows that are drawn for certain, τ_i = 1, have κ_i = Λ_i and drop out of S. For symmetric C
-and independent noise of variance N_i
+S symmetric, the radius of B is below one exactly if S is positive definite: a Cholesky factor is the certificate.
+Newton steps κ ← κ + S^{-1} D (F(κ) − κ) from any point with that property land above every root (by concavity) and
+then descend to the largest one. Rows that are drawn for certain, τ_i = 1, have κ_i = Λ_i and drop out of S. For
+symmetric C and independent noise of variance N_i
 
     E G C G ≃ Γ (C + diag κ̇) Γ,        S κ̇ = [ΓCΓ]_ii,                                                           (3)
     E G diag(N) G ≃ Γ diag(κ') Γ,       (1 − B) κ' = N.                                                            (4)

@@ -3,6 +3,9 @@
 A matrix that is not positive definite has the inverse NaN: whoever asks checks.
 """
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from modelcollapse.numerics.arrays import differentiable
@@ -10,13 +13,19 @@ from modelcollapse.numerics.arrays import differentiable
 __all__ = ["definite", "inverse", "solve"]
 
 
+@functools.cache
+def _lapack(name) -> Any:
+    """A LAPACK routine in double precision."""
+    from scipy.linalg import get_lapack_funcs
+
+    return get_lapack_funcs(name, dtype=float)
+
+
 def definite(matrix):
     """The lower Cholesky factor of a matrix (n, n), None if it is not positive definite."""
-    from scipy.linalg.lapack import dpotrf
-
     if not len(matrix):
         return matrix
-    found, failed = dpotrf(matrix, lower=1, clean=0)
+    found, failed = _lapack("potrf")(matrix, lower=1, clean=0)
     return None if failed or not np.isfinite(found[-1, -1]) else found
 
 
@@ -27,14 +36,12 @@ def _inverse_rule(arguments, results, tangents):
 @differentiable(_inverse_rule)
 def inverse(matrix):
     """The inverse of a positive definite matrix (n, n)."""
-    from scipy.linalg.lapack import dpotri
-
     found = definite(matrix)
     if found is None:
         return np.full_like(matrix, np.nan)
     if not len(matrix):
         return matrix
-    found, _ = dpotri(found, lower=1, overwrite_c=1)
+    found, _ = _lapack("potri")(found, lower=1, overwrite_c=1)
     lower = np.tril(found)
     return lower + np.tril(lower, -1).T
 
@@ -48,9 +55,7 @@ def _solve_rule(arguments, results, tangents):
 @differentiable(_solve_rule)
 def solve(matrix, right):
     """The solution (n, k) of a positive definite system with right-hand sides (n, k)."""
-    from scipy.linalg.lapack import dpotrs
-
     found = definite(matrix)
     if found is None:
         return np.full_like(right, np.nan)
-    return dpotrs(found, right, lower=1)[0] if len(matrix) else right
+    return _lapack("potrs")(found, right, lower=1)[0] if len(matrix) else right

@@ -14,6 +14,7 @@ from modelcollapse.theory.pipelines.steps import (
     CleanChainStep,
     FitStep,
     MixtureStep,
+    SurrogateStep,
     TruthStep,
 )
 
@@ -43,6 +44,7 @@ def _repeated(fixed, each, per_thousand):
 
 _MILLISECONDS = {
     TruthStep: lambda step, points, thousands: 0.0,
+    SurrogateStep: lambda step, points, thousands: 0.1,
     MixtureStep: lambda step, points, thousands: 0.1 + 0.05 * len(step.coefficients) ** 2 * thousands,
     FitStep: _fit,
     ChainStep: _repeated(3, 0.1, 0.1),

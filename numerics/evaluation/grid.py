@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import leaf_values
+from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 
 __all__ = ["Grid", "few_atoms", "grid_of", "require_range", "shifts_of"]
 

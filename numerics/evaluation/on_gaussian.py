@@ -7,7 +7,6 @@ import numpy as np
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
 from modelcollapse.numerics.steps.dense import combined, energy, fit_dense
-from modelcollapse.theory.populations.resolved_directions import gram_noise
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -15,7 +14,9 @@ from modelcollapse.theory.pipelines.steps import (
     CleanChainStep,
     FitStep,
     MixtureStep,
+    SurrogateStep,
 )
+from modelcollapse.theory.populations.resolved_directions import gram_noise
 
 __all__ = ["OnGaussian"]
 
@@ -61,8 +62,11 @@ class OnGaussian:
         return _MOVES[type(step)](self, place, step, models, joint)
 
     def covariance(self, projections, parts):
-        found = [m @ part if np.ndim(value_of(m)) else part * m for m, part in zip(projections, parts, strict=True)
-                 if part is not None]
+        found = [
+            m @ part if np.ndim(value_of(m)) else part * m
+            for m, part in zip(projections, parts, strict=True)
+            if part is not None
+        ]
         return sum(found[1:], found[0])
 
     def readout(self, moments, tested):
@@ -125,11 +129,16 @@ def _mixture(here, place, step, models, joint):
     return _Weights(deviation, spread), tuple(step.coefficients), ()
 
 
+def _surrogate(here, place, step, models, joint):
+    (weights,) = step.given.arrays
+    return _Weights(here.weights - weights, None), (), ()
+
+
 def _chain(here, place, step, models, joint):
     generations, samples, noise, ridge = step.numbers
     model, projection, flags = models[step.start], 1.0, ()
     clean = isinstance(step, CleanChainStep)
-    count = int(round(float(value_of(generations))))
+    count = round(float(value_of(generations)))
     if clean and count:
         model, count = here.truth(), 1
     for _ in range(count):
@@ -142,7 +151,7 @@ def _chain(here, place, step, models, joint):
 def _accumulate(here, place, step, models, joint):
     """Round k adds the noise of its labels: (2) of `steps.repeated`."""
     rounds, samples, noise, penalty = step.numbers
-    count, start = int(round(float(value_of(rounds)))), models[step.start]
+    count, start = round(float(value_of(rounds))), models[step.start]
     if not count:
         return start, (1.0,), ()
     if isinstance(step, CleanAccumulateStep):
@@ -161,6 +170,7 @@ def _accumulate(here, place, step, models, joint):
 _MOVES = {
     FitStep: _fit,
     MixtureStep: _mixture,
+    SurrogateStep: _surrogate,
     ChainStep: _chain,
     CleanChainStep: _chain,
     AccumulateStep: _accumulate,

@@ -1,13 +1,13 @@
-"""The moves of the walk on rows that are all taken for alike: numbers per eigendirection, all points of a grid at once."""
+"""The moves of the walk on rows that are all taken for alike: numbers per eigendirection, many points at once."""
 
 import numpy as np
 
-from modelcollapse.numerics import duals, steps
+from modelcollapse.numerics import steps
 from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.steps import Atoms, Moments, pooled
 from modelcollapse.numerics.steps.row_spectrum import RowDirections, Unseen, fit_alike, share_of_rows
-from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep
+from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, SurrogateStep
 
 __all__ = ["OnRowSpectrum"]
 
@@ -130,21 +130,20 @@ def _require_drawable(rows, weights, size):
     counts, weights, used = value_of(rows).sum(0), value_of(weights), value_of(rows) > 0
     if np.any(counts > size):
         raise ValueError(
-            f"samples = {counts.max():g} of a pool of {size} rows; give {size} at most (they are drawn without replacement)"
+            f"samples = {counts.max():g} of a pool of {size} rows; give {size} at most (they are drawn without "
+            "replacement)"
         )
     if np.any(np.where(used, weights, 0).max(0) > np.where(used, weights, np.inf).min(0)):
         raise ValueError(
-            f"weight = {weights.min():g} and weight = {weights.max():g} on rows of one pool; give equal weights, or each "
-            'source a pool of its own with method="rows"'
+            f"weight = {weights.min():g} and weight = {weights.max():g} on rows of one pool; give equal weights, or "
+            'each source a pool of its own with method="rows"'
         )
 
 
 def _mixture(here, step, models, joint):
     xp = namespace(step.numbers, list(models.values()))
     lanes = max(np.shape(value_of(x))[0] for x in (*step.numbers, *(models[p].ratio for p in step.models)))
-    parts = [
-        Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[parent][:3])) for parent in step.models
-    ]
+    parts = [Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[parent][:3])) for parent in step.models]
     triangle = _triangle(here, xp, step.models, joint, lanes)
     coefficients = xp.stack([xp.broadcast_to(c, (lanes,)) for c in step.coefficients])
     moments, weights = steps.mixture(coefficients, tuple(parts), triangle)
@@ -152,6 +151,10 @@ def _mixture(here, step, models, joint):
         raise_if_last = (np.full(lanes, np.nan),) * 2
         return Unseen(*moments, *raise_if_last), tuple(weights), ()
     return Unseen(*moments), tuple(weights), ()
+
+
+def _surrogate(here, step, models, joint):
+    raise ValueError('a surrogate with labels on all rows needs method="rows"; build the population with it')
 
 
 def _chain(here, step, models, joint):
@@ -177,8 +180,9 @@ def _chosen(xp, some, new, old, here):
     if np.all(some):
         return new
     bias, variance = here.readout(old, None)
-    first = [xp.where(some[:, None], x, y) for x, y in zip(new[:3], old[:3], strict=True)]
-    return Unseen(*first, xp.where(some, new[3], bias), xp.where(some, new[4], variance))
+    ratio, deficit, spread = (xp.where(some[:, None], x, y) for x, y in zip(new[:3], old[:3], strict=True))
+    unseen = xp.where(some, new.unseen_bias, bias), xp.where(some, new.unseen_variance, variance)
+    return Unseen(ratio, deficit, spread, *unseen)
 
 
-_MOVES = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, CleanChainStep: _chain}
+_MOVES = {FitStep: _fit, MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}

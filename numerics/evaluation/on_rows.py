@@ -1,4 +1,4 @@
-"""The moves of the walk on the rows of a data set: moments are a vector and a matrix over all rows, one point at a time.
+"""The moves of the walk on the rows of a data set: moments are a vector and a matrix over rows, one point at a time.
 
 Numbers are floats, or dual numbers for derivatives. What depends on few of a pipeline's numbers is kept for the other
 points of a grid: the medium of a fit (its ridge, rows and weights) and the models of its label makers.
@@ -14,8 +14,8 @@ from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
 from modelcollapse.numerics.evaluation.memory import Memory
-from modelcollapse.numerics.steps.rows import Labels, fit_rows, spread_of
-from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows
+from modelcollapse.numerics.steps.rows import Labels, fit_rows
+from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows, SurrogateStep
 
 __all__ = ["OnRows"]
 
@@ -109,8 +109,8 @@ class OnRows:
         if names not in self.used:
             used = np.concatenate([self.rows.pools[pool] for pool in names])
             self.used[names] = UsedRows(self.rows.kernel_matrix, self.rows.factor.shape[1], used)
-        joined = (_concatenated(parts) for parts in (chances, weights))
-        return self.used[names], Selection(*joined, ridge * samples, drawn), groups
+        selection = Selection(_concatenated(chances), _concatenated(weights), ridge * samples, drawn)
+        return self.used[names], selection, groups
 
     def scales(self, place, step):
         """The smallest and the largest ridge between which a fit changes its behaviour."""
@@ -120,7 +120,8 @@ class OnRows:
             smallest = values[-rows.rank] * samples / len(values)
         else:
             smallest = np.min(self.medium(rows, selection).kappa * selection.weight)
-        return 0.01 * max(smallest, 1e-16 * values[-1]) / samples, 100 * values[-1] * np.max(selection.weight) / len(values)
+        largest = values[-1]
+        return 0.01 * max(smallest, 1e-16 * largest) / samples, 100 * largest * np.max(selection.weight) / len(values)
 
     def medium(self, rows, selection):
         """The Medium, kept where its numbers are plain, from the root nearest in ridge on the same rows."""
@@ -265,10 +266,15 @@ def _mixture(here, step, models, joint):
     return moments, tuple((lambda part, c=c: part * c) for c in step.coefficients), ()
 
 
+def _surrogate(here, step, models, joint):
+    (labels,) = step.given.arrays
+    return _Function(here.targets - labels, key=step.given), (), ()
+
+
 def _chain(here, step, models, joint):
     """Generation after generation."""
     generations, samples, noise, ridge = step.numbers
-    count = int(round(float(value_of(generations))))
+    count = round(float(value_of(generations)))
     if isinstance(step, CleanChainStep):
         if not count:
             return models[step.start], (lambda part: part,), ()
@@ -288,22 +294,22 @@ def _generation(here, model, covariance, samples, noise, ridge):
     return _fit(here, step, {0: model}, lambda i, k: covariance)
 
 
-_MOVES = {FitStep: _fit, MixtureStep: _mixture, ChainStep: _chain, CleanChainStep: _chain}
+_MOVES = {FitStep: _fit, MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
 
 
 def _require_drawable(pool, count, size, group):
     number = float(value_of(count))
     if number > size:
         raise ValueError(
-            f"samples = {number:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn without "
-            "replacement)"
+            f"samples = {number:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn "
+            "without replacement)"
         )
     weights = {float(value_of(source.weight)) for source in group}
     if len(weights) > 1:
         low, high = min(weights), max(weights)
         raise ValueError(
-            f"weight = {low:g} and weight = {high:g} on rows of one pool, {pool!r}; give equal weights, or each source a "
-            "pool of its own"
+            f"weight = {low:g} and weight = {high:g} on rows of one pool, {pool!r}; give equal weights, or each source "
+            "a pool of its own"
         )
 
 

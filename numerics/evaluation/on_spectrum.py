@@ -18,6 +18,7 @@ import numpy as np
 from modelcollapse.numerics import steps
 from modelcollapse.numerics.arrays import compiled, namespace, on_device, quiet
 from modelcollapse.numerics.equivalents import sources
+from modelcollapse.numerics.equivalents.shares import divide
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
 from modelcollapse.numerics.steps import pooled
@@ -31,6 +32,7 @@ from modelcollapse.theory.pipelines.steps import (
     CleanChainStep,
     FitStep,
     MixtureStep,
+    SurrogateStep,
 )
 
 __all__ = ["OnSpectrum"]
@@ -161,6 +163,13 @@ def _mixture(here, place, step, models, joint):
     return moments, weights, ()
 
 
+def _surrogate(here, place, step, models, joint):
+    """ρ·w0 plus an independent error, whose energies by atom are divided by their multiplicities."""
+    correlation, error = step.given.arrays
+    ratio = step.correlation[:, None] if correlation is None else correlation[None]
+    return _given(here.atoms, ratio, step.error, error), (), ()
+
+
 def _repeated(here, place, step, models, joint):
     kernel, looped = _KERNELS[type(step)]
     options = {"length": here.lengths.get(place)} if looped else {}
@@ -169,6 +178,7 @@ def _repeated(here, place, step, models, joint):
 
 
 _MOVES = {
+    SurrogateStep: _surrogate,
     FitStep: _fit,
     MixtureStep: _mixture,
     ChainStep: _repeated,
@@ -243,6 +253,18 @@ def _mix(coefficients, models, joint):
     xp = namespace(coefficients, models)
     moments, weights = steps.mixture(xp.stack(coefficients), models, _lower_triangle(joint, len(models)))
     return moments, tuple(xp.broadcast_to(w, moments.ratio.shape) for w in weights)
+
+
+@compiled
+@quiet()
+def _given(atoms, ratio, error, energies):
+    xp = namespace(atoms, ratio, error)
+    lanes = xp.broadcast_arrays(error[:, None] + ratio, atoms.eigenvalues)[0]
+    if energies is None:
+        share = atoms.signal / xp.sum(atoms.eigenvalues * atoms.signal, -1)[:, None]
+        energies = error[:, None] * share
+    spread = atoms.scale * divide(energies, atoms.multiplicity, 0)
+    return Moments(ratio + 0 * lanes, 1 - ratio + 0 * lanes, spread + 0 * lanes)
 
 
 _combine = compiled(steps.combine)

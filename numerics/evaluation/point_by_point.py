@@ -17,11 +17,10 @@ from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, leaf_values, read
-from modelcollapse.theory.populations.gaussian import Gaussian
-from modelcollapse.theory.populations.rows import DataRows
+from modelcollapse.theory.populations.data_rows import DataRows
+from modelcollapse.theory.populations.dense_gaussian import Gaussian
 
 __all__ = ["PointQuestion", "PointSlopes", "tested_inputs"]
-
 
 
 class PointQuestion(NamedTuple):
@@ -118,7 +117,7 @@ class PointSlopes:
         return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
 
     def scales(self):
-        """Logarithms of the smallest and the largest ridge between which the last fit changes its behaviour, (lanes,)."""
+        """Logarithms of the smallest and the largest ridge between which the last fit changes, (lanes,)."""
         last = self.reading.steps[-1]
         found = [
             self.population.scales(len(self.reading.steps) - 1, last.filled([float(x[lane]) for x in self.numbers]))
@@ -134,7 +133,7 @@ class PointSlopes:
             number = number[lanes]
             if moves:
                 number = np.broadcast_to(np.asarray(evaluate(value, named), float), shape)
-                number = Dual(number, np.stack(slopes_of(value, self.over, named, shape)))
+                number = Dual(number, np.stack(list(slopes_of(value, self.over, named, shape))))
             numbers.append(number)
         moments, flags = last_moments(self.reading.schedule, numbers, self.population)
         error = sum(self.population.readout(moments, self.tested))
@@ -153,7 +152,7 @@ def pieces(population, points):
 
 def all_found(flags):
     """Whether every root was found, of all steps."""
-    found = np.array(True)
+    found: Any = np.array(True)
     for flag in flags:
         found = found & np.asarray(flag)
     return found
@@ -174,7 +173,7 @@ def population_of(reading, population, finite_size=False):
 
 def tested_inputs(model, inputs):
     """The test inputs: those asked for, else those of the last fit's first source."""
-    population = model.spectrum
-    if inputs is None and isinstance(population, DataRows) and sources_of(model):
-        return sources_of(model)[0].inputs
+    population, sources = model.spectrum, sources_of(model)
+    if inputs is None and isinstance(population, DataRows) and sources:
+        return sources[0].inputs
     return population.checked_inputs("inputs", inputs)

@@ -8,10 +8,10 @@ from modelcollapse.numerics.evaluation.effort import effort_of
 from modelcollapse.numerics.evaluation.grid import Grid, grid_of
 from modelcollapse.theory.pipelines.building import refuse_interpolating_chain
 from modelcollapse.theory.pipelines.filters import GradientDescent, refuse_unstable
-from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, read
 from modelcollapse.theory.pipelines.steps import ChainStep, FitStep
+from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues
 
 __all__ = ["Question", "refuse_impossible"]
 

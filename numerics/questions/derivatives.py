@@ -144,8 +144,10 @@ def _loop_lengths(reading, spectrum):
 
 
 def _least_squares(samples, ridge, spectrum):
-    return isinstance(spectrum, Spectrum) and not is_expression(spectrum.dim) and bool(
-        np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float))
+    return (
+        isinstance(spectrum, Spectrum)
+        and not is_expression(spectrum.dim)
+        and bool(np.all(np.asarray(ridge) == 0) and np.all(np.asarray(samples) >= np.asarray(spectrum.dim, float)))
     )
 
 

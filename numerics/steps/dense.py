@@ -56,7 +56,9 @@ def fit_dense(equivalent, covariances, rows, noise, truth, deviations, parts, ex
         apart = [m - (np.eye(len(truth)) if h == g else 0) for h, m in enumerate(maps)]
         risks.append(energy(covariances[g], deviations[g] - deviation, combined(apart, parts)) + noise[g] ** 2)
     shares = [count_ / samples for count_ in rows]
-    cross = [[(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)]
+    cross = [
+        [(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)
+    ]
     hessian = duals.stack([duals.stack([duals.asarray(x, float) for x in line]) for line in cross])
     right = duals.stack([duals.asarray(q[g] * risk, float) for g, risk in enumerate(risks)])
     gains = q * solve(hessian, right[:, None])[:, 0] / samples

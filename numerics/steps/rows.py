@@ -1,7 +1,7 @@
 r"""What one kernel ridge fit on a random subset of rows does to the moments of functions on all rows.
 
 A model is a function on the M rows; its moments are the deviation of its mean from the targets, e = f* − E w (M,), and
-its covariance (M, M). Labels ℓ of the rows used have deviation e, covariance V and independent noise of variance N. With
+its covariance (M, M). Labels ℓ of the rows used have deviation e, covariance V, independent noise of variance N. With
 Γ, κ, κ̇, κ' of `equivalents.rows`, H = KΓ and q = κ̇ + κ', where C = mean·meanᵀ + V,
 
     f* − E f̂ = f* − Hℓ   (= e + κ Γℓ on the rows used),      Cov f̂ = H (V + diag q) Hᵀ.                           (1)
@@ -12,8 +12,8 @@ its covariance (M, M). Labels ℓ of the rows used have deviation e, covariance 
 
 never negative. For labels that are the targets, (2) is the squared leave-one-out residual in the medium Γ.
 
-**Several labellers of one pool.** Rows are given to sources g at random with shares p_g: their labels are Σ p_g w_g, plus
-independent noise of variance Σ p_g σ_g² + Σ_{g<h} p_g p_h E(w_g − w_h)².                                          (3)
+**Several labellers of one pool.** Rows are given to sources g at random with shares p_g: their labels are Σ p_g w_g,
+plus independent noise of variance Σ p_g σ_g² + Σ_{g<h} p_g p_h E(w_g − w_h)².                                       (3)
 
 Derived here.
 """
@@ -59,9 +59,7 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     kept = deviation + medium.kappa * pulled
     outer = targets[rows.others] - medium.hat[rows.others] @ label
     left_out = np.eye(len(used)) - gamma / scale[:, None]
-    return Fitted(
-        rows.joined(kept, outer), inner, deviation + pulled / scale, spread_of(left_out, covariance, inner)
-    )
+    return Fitted(rows.joined(kept, outer), inner, deviation + pulled / scale, spread_of(left_out, covariance, inner))
 
 
 def spread_of(maps, covariance, inner):

@@ -23,11 +23,12 @@ from modelcollapse.theory.pipelines import accumulate as accumulate
 from modelcollapse.theory.pipelines import chain as chain
 from modelcollapse.theory.pipelines import fit as fit
 from modelcollapse.theory.pipelines import truth as truth
-from modelcollapse.theory.populations.gaussian import gaussian as gaussian
-from modelcollapse.theory.populations.rows import rows as rows
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
+from modelcollapse.theory.pipelines.surrogates import surrogate as surrogate
+from modelcollapse.theory.populations.data_rows import rows as rows
+from modelcollapse.theory.populations.dense_gaussian import gaussian as gaussian
 from modelcollapse.theory.scaling import optimal_exponent as optimal_exponent
 from modelcollapse.theory.scaling import scaling_exponents as scaling_exponents
 from modelcollapse.theory.spectra import Spectrum as Spectrum

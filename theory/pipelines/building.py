@@ -5,10 +5,10 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
 from modelcollapse.theory.pipelines.filters import Filter
-from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
 from modelcollapse.theory.populations.population import Population
+from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 
 __all__ = ["accumulate", "chain", "fit", "refuse_interpolating_chain", "truth"]
 

@@ -13,7 +13,6 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.pipelines.steps import MixtureStep
-from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
 
@@ -28,7 +27,7 @@ class Model:
     __array_ufunc__ = None  # NumPy arrays leave multiplication to __rmul__
     __slots__ = ()
 
-    spectrum: Spectrum
+    spectrum: Any  # the population that the truth lives on
 
     label_name: ClassVar[str] = "a fit"  # what the repr of a later model calls this one
 
@@ -180,7 +179,7 @@ def _terms(model):
 class Mixture(Model):
     """Σ_k coefficient_k · model_k: the ensemble, and by `.label` its mixed labels."""
 
-    spectrum: Spectrum
+    spectrum: Any
     models: tuple[Model, ...]
     coefficients: tuple
 

@@ -10,7 +10,6 @@ from modelcollapse.theory.numbers.leaves import Number, show
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.model import Model, Source
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Rows, Trained, TruthStep
-from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["Accumulate", "Chain", "Fit", "Truth"]
 
@@ -19,7 +18,7 @@ __all__ = ["Accumulate", "Chain", "Fit", "Truth"]
 class Truth(Model):
     """The target x·w0."""
 
-    spectrum: Spectrum
+    spectrum: Any
 
     label_name = "truth"
 
@@ -45,7 +44,7 @@ class Truth(Model):
 class Fit(Model):
     """One fit on fresh inputs from one or more sources: by a ridge, a filter, or a ridge over random features."""
 
-    spectrum: Spectrum
+    spectrum: Any
     sources: tuple[Source, ...]
     ridge: Number | None
     filter: Filter | None = None
@@ -132,7 +131,7 @@ class _Repeated(Model):
 class Chain(_Repeated):
     """n generations, each fitted on fresh inputs that the one before labelled."""
 
-    spectrum: Spectrum
+    spectrum: Any
     start: Model
     generations: Number
     samples: Number
@@ -153,7 +152,7 @@ class Chain(_Repeated):
 class Accumulate(_Repeated):
     """k fits in all; each is trained on all data so far, its own round's rows labelled by the fit before."""
 
-    spectrum: Spectrum
+    spectrum: Any
     start: Model
     rounds: Number
     samples: Number

@@ -22,6 +22,7 @@ __all__ = [
     "MixtureStep",
     "Rows",
     "Step",
+    "SurrogateStep",
     "Trained",
     "TruthStep",
 ]
@@ -61,6 +62,17 @@ def _many(values, function):
 @dataclass(frozen=True, slots=True)
 class TruthStep(Step):
     """The truth x·w0."""
+
+
+@dataclass(frozen=True, slots=True)
+class SurrogateStep(Step):
+    """A given model: mean ρ·truth and an error of variance `error`, or what is `given` by direction, atom or row."""
+
+    correlation: Any
+    error: Any
+    given: Any
+
+    quantities: ClassVar = ("correlation", "error")
 
 
 @dataclass(frozen=True, slots=True)

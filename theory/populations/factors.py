@@ -4,6 +4,8 @@ Pivots are taken in descending order and stop at what rounding leaves of them, $
 (see `resolved_directions`); what is then left of the matrix is rounding too exactly if K is positive semidefinite.
 """
 
+from typing import Any
+
 import numpy as np
 
 from modelcollapse.theory.populations.resolved_directions import EPS, gram_noise
@@ -21,10 +23,11 @@ def factor_of(name, gram, eps=EPS):
     >>> found.shape, bool(np.allclose(found @ found.T, X @ X.T, atol=1e-13))
     ((40, 3), True)
     """
-    from scipy.linalg.lapack import dpstrf
+    from scipy.linalg import get_lapack_funcs
 
     largest = np.abs(gram).max()
-    found, pivots, rank, _ = dpstrf(gram, lower=1, tol=gram_noise(gram, eps))
+    factorise: Any = get_lapack_funcs("pstrf", (gram,))
+    found, pivots, rank, _ = factorise(gram, lower=1, tol=gram_noise(gram, eps))
     factor = np.zeros((len(gram), rank))
     factor[pivots - 1] = np.tril(found)[:, :rank]
     left = np.abs(gram - factor @ factor.T).max()

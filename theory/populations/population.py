@@ -16,7 +16,7 @@ __all__ = ["DensePopulation", "Population"]
 
 
 class Population:
-    """What `truth` takes. `free`: its SymPy symbols; `supported`: kinds of fits beyond ridge that have formulas on it."""
+    """What `truth` takes. `free`: its SymPy symbols; `supported`: kinds of fits beyond ridge with formulas on it."""
 
     free: Any = ()
     numbers: Any = ()  # (name, leaf, domain) of those that may be symbols
@@ -34,8 +34,8 @@ class Population:
         """Raise ValueError if the formulas of `what` do not extend to this population; `name` is what was asked for."""
         if what not in self.supported:
             raise ValueError(
-                f"{name} on a population of {self.noun} is not supported, only ridge fits, chains and mixtures are; use "
-                "those, or a spectrum of the same data (from_samples, from_gram or from_covariance)"
+                f"{name} on a population of {self.noun} is not supported, only ridge fits, chains and mixtures are; "
+                "use those, or a spectrum of the same data (from_samples, from_gram or from_covariance)"
             )
 
     noun: ClassVar[str] = "eigendirections"

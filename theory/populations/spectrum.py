@@ -130,9 +130,7 @@ class Spectrum(Population):
         mapping = {symbol: leaf(str(symbol), value, Domain()) for symbol, value in dict(mapping).items()}
         if not mapping.keys() & set(self.free):
             return self
-        return self.replace_leaves(
-            substitute(name, value, mapping, domain) for name, value, domain in self.numbers
-        )
+        return self.replace_leaves(substitute(name, value, mapping, domain) for name, value, domain in self.numbers)
 
     def replace_leaves(self, new_leaves):
         """The spectrum of the same structure with other leaves."""

@@ -72,7 +72,7 @@ class DataRows(DensePopulation):
 
     @functools.cached_property
     def directions(self):
-        """Eigenvalues of the pool's kernel matrix, rounding set to zero, squared coordinates of the targets, the rank."""
+        """Eigenvalues of the pool's kernel matrix (zero below rounding), squared coordinates of targets, the rank."""
         (rows,) = self.pools.values()
         gram = self.kernel_matrix[np.ix_(rows, rows)]
         values, vectors = np.linalg.eigh(gram)
