@@ -1,7 +1,7 @@
-"""How well the theory predicts what training on real rows gives: `python -m benchmarks.rows [--trials N] [--only WORD]`.
+"""How well theory predicts what training on real rows gives: `python -m benchmarks.rows [--trials N] [--only WORD]`.
 
-Chains of kernel ridge fits are really trained on random subsets of bundled data sets, n = 0 and 5 generations, on 15, 50
-and 85 % of the rows; the error is measured on rows that the last fit has not seen. Beside it stand three predictions
+Chains of kernel ridge fits are really trained on random subsets of bundled data sets, n = 0 and 5 generations, on 15,
+50 and 85 % of the rows; the error is measured on rows that the last fit has not seen. Beside it stand three predictions
 that know the data set only: row by row, by the spectrum of the rows, and as if the features were Gaussian. A deviation
 *beyond* two standard errors is what is left of it once two standard errors of the runs are taken off. Then mixes of two
 pools that differ in their inputs, dense Gaussians, and the time that a prediction takes beside the runs that give its
@@ -51,7 +51,7 @@ def chains(truth, count):
 
 
 def compared(model, others, trials):
-    """Deviation and standard error, relative, of each prediction; seconds of the first and of as many runs as it needs."""
+    """Relative deviation and standard error of each prediction; seconds of the first, and of the runs it replaces."""
     start = time.process_time()
     first = mc.predict(model).test_error
     predicting, start = time.process_time() - start, time.process_time()

@@ -6,6 +6,7 @@ only test. A fit takes T of the rows of a pool at random, without replacement.
 """
 
 import functools
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from modelcollapse.theory.populations.data import square_matrix, vector
 from modelcollapse.theory.populations.factors import factor_of
 from modelcollapse.theory.populations.kernels import kernel_matrix
 from modelcollapse.theory.populations.population import DensePopulation
-from modelcollapse.theory.populations.resolved_directions import gram_noise, precision
+from modelcollapse.theory.populations.resolved_directions import distinct_rows, gram_noise, precision
 
 __all__ = ["MOST_ROWS", "DataRows", "rows"]
 
@@ -102,8 +103,9 @@ def rows(inputs, targets, kernel: Any = "rbf", *, pools=None, method="rows", **k
         "rows" follows every row with its own leverage, at the cost of a few inverses of K for every point. "spectrum"
         takes all rows for alike: a few times less accurate, thousands of times cheaper, one pool only.
 
-    Raises ValueError for shapes that do not fit, numbers that are not finite, a kernel matrix that is not positive
-    semidefinite, pools that overlap or are empty, and more than 6000 rows with method "rows".
+    Warns of rows that repeat others, whose error is predicted too low. Raises ValueError for shapes that do not fit,
+    numbers that are not finite, a kernel matrix that is not positive semidefinite, pools that overlap or are empty, and
+    more than 6000 rows with method "rows".
 
     The error of leave-one-out cross-validation is the error of a fit on all rows:
 
@@ -137,10 +139,24 @@ def rows(inputs, targets, kernel: Any = "rbf", *, pools=None, method="rows", **k
     if not gram.any():
         raise ValueError("the kernel matrix is zero everywhere; give inputs that are not all zero")
     factor = factor_of("the kernel matrix", gram, precision(inputs)) if method == "rows" else None
+    if method == "rows":
+        _warn_of_copies(gram, precision(inputs))
     found = {"all": np.arange(count)} if pools is None else _pools(pools, count)
     if method == "spectrum" and len(found) > 1:
         raise ValueError(f'pools has {len(found)} pools; method="spectrum" takes one, use method="rows"')
     return DataRows(gram, targets, found, kernel, method, factor)
+
+
+def _warn_of_copies(gram, eps):
+    """A row whose twin was seen is known to a fit; the equivalent takes every row for a site of its own."""
+    copies = len(gram) - len(distinct_rows(gram, 4 * gram_noise(gram, eps) / np.sqrt(len(gram))))
+    if copies:
+        warnings.warn(
+            f"{copies} of the {len(gram)} rows repeat others; a fit that has seen a row's twin knows it, which a "
+            "prediction row by row leaves out: it is too low, by a third where every row comes twice; give every row "
+            "once, with the mean of its targets",
+            stacklevel=3,
+        )
 
 
 def _pools(pools, count):

@@ -1,0 +1,170 @@
+"""Dense Gaussian populations: the spectrum's answers where covariances commute, simulation where they do not."""
+
+import pickle
+
+import numpy as np
+import pytest
+import sympy
+
+import modelcollapse as mc
+
+DIM = 12
+RNG = np.random.default_rng(0)
+
+
+def covariance(decay, basis=None):
+    basis = np.linalg.qr(RNG.standard_normal((DIM, DIM)))[0] if basis is None else basis
+    return (basis * np.arange(1.0, DIM + 1) ** -decay) @ basis.T
+
+
+BASIS = np.linalg.qr(RNG.standard_normal((DIM, DIM)))[0]
+OWN, WEIGHTS = covariance(1.0, BASIS), RNG.standard_normal(DIM)
+DENSE, SPECTRUM = mc.gaussian(OWN, WEIGHTS), mc.Spectrum(np.arange(1.0, DIM + 1) ** -1.0, (BASIS.T @ WEIGHTS) ** 2)
+
+
+def flattened(s):
+    return np.sqrt(s)
+
+
+def inputs_of(population):
+    """A shift that commutes with the population, in its own form."""
+    return flattened if population is SPECTRUM else covariance(0.5, BASIS)
+
+
+def shy(w0):
+    given = {"correlation": 0.5} if w0.spectrum is SPECTRUM else {"weights": WEIGHTS / 2}
+    return mc.surrogate(w0.spectrum, **given)
+
+
+def graph(w0, shift):
+    first = mc.fit(w0.label(30, 0.3), ridge=0.1)
+    second = mc.fit(first.label(20, 0.2, inputs=shift), ridge=0.02)
+    third = mc.fit(first.label(25, 0.1), second.label(10, 0.1, inputs=shift, weight=2.0), ridge=0.03)
+    return mc.fit((0.5 * second + 0.3 * third + 0.2 * w0).label(40, 0.1), ridge=0.01)
+
+
+PIPELINES = {
+    "one fit": lambda w0, shift: mc.fit(w0.label(9, 0.3), ridge=0.01),
+    "no ridge above": lambda w0, shift: mc.fit(w0.label(30, 0.3, inputs=shift)),
+    "no ridge below": lambda w0, shift: mc.fit(w0.label(7, 0.3, inputs=shift)),
+    "null model": lambda w0, shift: mc.fit(w0.label(7, 0.3), ridge=np.inf),
+    "two sources": lambda w0, shift: mc.fit(
+        mc.chain(w0, 3, 15, 0.2, 0.01).label(30, 0.3, inputs=shift), w0.label(8, 0.1, weight=0.2), ridge=0.01
+    ),
+    "weights without ridge": lambda w0, shift: mc.fit(
+        mc.chain(w0, 3, 30, 0.2).label(30, 0.3), w0.label(8, 0.1, weight=0.2)
+    ),
+    "an idle source": lambda w0, shift: mc.fit(w0.label(9, 0.3), w0.label(5, weight=0.0, inputs=shift), ridge=0.02),
+    "graph": graph,
+    "accumulation": lambda w0, shift: mc.fit(mc.accumulate(w0, 4, 20, 0.2, 0.3).label(15, 0.1), ridge=0.01),
+    "ensemble": lambda w0, shift: 0.5 * mc.fit(w0.label(30, 0.3), ridge=0.1) + 0.5 * mc.chain(w0, 2, 20, 0.1, 0.1),
+    "surrogate": lambda w0, shift: mc.fit(
+        mc.surrogate(
+            w0.spectrum, **({"correlation": 0.5} if w0.spectrum is SPECTRUM else {"weights": WEIGHTS / 2})
+        ).label(20, 0.1),
+        w0.label(9, 0.2),
+        ridge=0.02,
+    ),
+}
+
+
+@pytest.mark.parametrize("finite_size", [False, True])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_covariances_that_commute_are_a_spectrum(name, finite_size):
+    found, expected = (
+        mc.predict(PIPELINES[name](mc.truth(population), inputs_of(population)), finite_size=finite_size)
+        for population in (DENSE, SPECTRUM)
+    )
+    scale = expected.test_error
+    for part, value in expected.to_dict().items():
+        assert np.isclose(getattr(found, part), value, rtol=1e-9, atol=1e-12 * scale), part
+
+
+def test_shifted_test_inputs():
+    models = [PIPELINES["two sources"](mc.truth(p), inputs_of(p)) for p in (DENSE, SPECTRUM)]
+    errors = [mc.predict(m, inputs=inputs_of(p)).test_error for m, p in zip(models, (DENSE, SPECTRUM), strict=True)]
+    assert np.isclose(*errors, rtol=1e-9)
+
+
+def mixed():
+    """A mix whose covariances do not commute, large enough for a sharp verdict."""
+    rng = np.random.default_rng(1)
+
+    def covariance(decay):
+        basis = np.linalg.qr(rng.standard_normal((60, 60)))[0]
+        return (basis * np.arange(1.0, 61) ** -decay) @ basis.T
+
+    own, fake, tested = covariance(0.7), covariance(0.3), covariance(1.0)
+    w0 = mc.truth(mc.gaussian(own, rng.standard_normal(60)))
+    teacher = mc.fit(w0.label(100, 0.5), ridge=0.05)
+    return w0, teacher, fake, tested
+
+
+def test_covariances_that_do_not_commute_agree_with_simulation():
+    w0, teacher, fake, tested = mixed()
+    models = [
+        mc.fit(w0.label(50, 0.5), teacher.label(120, 0.5, weight=weight, inputs=fake), ridge=ridge)
+        for weight, ridge in ((0.1, 1e-3), (2.0, 0.1))
+    ]
+    agreement = mc.crosscheck(models, trials=200, inputs=tested, progress=False)
+    assert agreement.verdict == "agrees", str(agreement)
+    assert np.all(np.abs(agreement.relative_difference) < 0.05)
+
+
+def test_forgetting_the_shift_is_rejected():
+    """The negative control: the error on the population's own inputs is beyond interval and allowance."""
+    _, teacher, fake, tested = mixed()
+    model = mc.fit(teacher.label(120, 0.5, inputs=fake), ridge=1e-3)
+    low, high = mc.simulate(model, 200, inputs=tested, progress=False).interval(0.99)
+    allowed = mc.crosscheck(model, 2, inputs=tested, progress=False).allowance
+    for inputs, agrees in ((tested, True), (None, False)):
+        error = mc.predict(model, inputs=inputs).test_error
+        assert bool(low <= error * (1 + allowed) and high >= error * (1 - allowed)) == agrees
+
+
+def test_slopes_and_best_values():
+    lam, omega = sympy.symbols("lambda omega", positive=True)
+    w0 = mc.truth(DENSE)
+    other = covariance(0.2)
+    model = mc.fit(
+        w0.label(8, 0.3), mc.fit(w0.label(9, 0.2), ridge=0.1).label(20, 0.2, weight=omega, inputs=other), ridge=lam
+    )
+    at = {lam: 0.02, omega: 0.4}
+    slopes = mc.gradient(model, at)
+    for symbol, value in at.items():
+        ends = [mc.predict(model, {**at, symbol: value * (1 + sign * 1e-4)}).test_error for sign in (1, -1)]
+        assert np.isclose(slopes[symbol], (ends[0] - ends[1]) / (2e-4 * value), rtol=1e-6)
+    best = mc.optimal_ridge(model, {omega: 0.4})
+    assert abs(best.ridge * mc.gradient(model, {lam: best.ridge, omega: 0.4})[lam]) < 1e-9 * best.test_error
+    tuned = mc.tune(model, {lam: (1e-4, 1.0), omega: (0.05, 5.0)})
+    assert tuned.test_error <= best.test_error
+
+
+def test_a_singular_covariance_is_one_of_fewer_directions():
+    thin = OWN[:, :4] @ OWN[:4]
+    inside = mc.gaussian((thin + thin.T) / 2 @ ((thin + thin.T) / 2), WEIGHTS)
+    expected = mc.from_covariance(inside.covariance, WEIGHTS)
+    for samples, ridge in ((20, 0.0), (3, 0.0), (20, 0.1)):
+        errors = [
+            mc.predict(mc.fit(mc.truth(p).label(samples, 0.2), ridge=ridge)).test_error for p in (inside, expected)
+        ]
+        assert np.isclose(*errors, rtol=1e-7)
+
+
+def test_a_population_is_a_value_and_bad_ones_are_refused():
+    again = mc.gaussian(OWN, WEIGHTS)
+    assert again == DENSE
+    assert hash(again) == hash(DENSE)
+    assert pickle.loads(pickle.dumps(DENSE)) == DENSE
+    with pytest.raises(ValueError, match="positive semidefinite"):
+        mc.gaussian(-OWN, WEIGHTS)
+    with pytest.raises(ValueError, match="give equally many"):
+        mc.gaussian(OWN, WEIGHTS[1:])
+    with pytest.raises(ValueError, match="give equally many"):
+        mc.truth(DENSE).label(9, inputs=np.eye(3))
+    with pytest.raises(ValueError, match="filter"):
+        mc.fit(mc.truth(DENSE).label(9), filter=mc.GradientFlow(1.0))
+    with pytest.raises(ValueError, match="lower on a population"):
+        mc.numerics.lower(mc.fit(mc.truth(DENSE).label(9), ridge=sympy.Symbol("x")), sympy.Symbol("x"))
+    with pytest.raises(TypeError, match="give weights there"):
+        mc.surrogate(DENSE, correlation=0.3)
