@@ -35,7 +35,7 @@ from jaxtyping import Float
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.arrays import Array
 from modelcollapse.numerics.duals import Dual, value_of
-from modelcollapse.numerics.equivalents.symmetric import definite, inverse, solve
+from modelcollapse.numerics.equivalents.symmetric import definite, factored, inverse, solve
 from modelcollapse.theory.populations.factors import factor_of
 
 __all__ = ["Medium", "Selection", "UsedRows", "diagonal_of", "medium", "spread_noise"]
@@ -97,7 +97,7 @@ def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
     form = _LeastSquares(rows) if rows.rank < values.samples else _Interpolating(rows)
     kappa, converged = _root(form, values, start)
     if any(isinstance(x, Dual) for x in selection):
-        kappa = kappa + _newton(form, selection, kappa, values)  # exact in first order, as F(κ) = κ
+        kappa = _in_first_order(form, selection, values, kappa)
     gamma = form.resolvent(selection, kappa)
     inner = np.eye(len(rows.used)) - gamma * kappa[:, None]
     return Medium(gamma, kappa, rows.joined(inner, form.outer(selection, gamma, kappa)), converged)
@@ -182,15 +182,24 @@ def _stability(gamma, selection, varies):
     return diagonal(scale) - inner * inner, scale
 
 
-def _newton(form, selection, kappa, values=None):
-    """S^{-1} D (F(κ) − κ) with S and D at `values`; what is drawn for certain follows Λ alone."""
-    gamma = form.resolvent(selection, kappa)
-    varies = value_of(selection.chance) < 1
-    away = form.floor(selection) + (1 - selection.chance) / diagonal_of(gamma) - kappa
-    inner, scale = _stability(value_of(gamma), values or selection, varies)
-    known = (value_of(gamma)[varies][:, ~varies] ** 2) @ away[~varies]
-    moved = solve(inner, (scale * away[varies] + known)[:, None])[:, 0]
-    return _placed(varies, moved, away[~varies])
+def _away(form, selection, kappa, gamma):
+    """F(κ) − κ."""
+    return form.floor(selection) + (1 - selection.chance) / diagonal_of(gamma) - kappa
+
+
+def _step(away, gamma, scale, solve_by, varies):
+    """S^{-1} D (F(κ) − κ); what is drawn for certain follows Λ alone."""
+    known = (gamma[varies][:, ~varies] ** 2) @ away[~varies]
+    return _placed(varies, solve_by((scale * away[varies] + known)[:, None])[:, 0], away[~varies])
+
+
+def _in_first_order(form, selection, values, kappa):
+    """The root with its tangents: a Newton step of dual numbers at the root, exact in first order as F(κ) = κ."""
+    gamma = form.resolvent(values, kappa)
+    varies = values.chance < 1
+    inner, scale = _stability(gamma, values, varies)
+    away = _away(form, selection, kappa, form.resolvent(selection, kappa))
+    return kappa + _step(away, gamma, scale, lambda right: solve(inner, right), varies)
 
 
 def _root(form, selection, start):
@@ -199,22 +208,31 @@ def _root(form, selection, start):
     if not np.any(varies):
         return floor, np.array(True)
     kappa = np.where(varies, form.start(selection) if start is None else start, floor)
-    for _ in range(STEPS):  # up to where the radius of B is below one, as it is far above
-        if _stable(form, selection, kappa, varies):
-            break
-        kappa = np.where(varies, 4 * kappa, floor)
-    length = np.inf
+    length, landed = np.inf, False
     for _ in range(STEPS):
-        step = np.where(varies, _newton(form, selection, kappa), 0)
-        if not np.all(np.isfinite(step)):
-            return kappa, np.array(False)
+        gamma = form.resolvent(selection, kappa)
+        stable = certificate(gamma, selection, varies)
+        if stable is None:  # the radius of B is below one further up
+            if landed:
+                break
+            kappa = np.where(varies, 4 * kappa, floor)
+            continue
+        landed, (factor, scale) = True, stable
+        if length < PRECISION:
+            return kappa, np.array(True)
+        step = _step(_away(form, selection, kappa, gamma), gamma, scale, lambda right: factored(factor, right), varies)
+        step = np.where(varies, step, 0)
         kappa = np.maximum(kappa + step, floor)
         last, length = length, np.max(np.abs(step) / kappa)
-        if length < PRECISION or (length < ROUNDING and length >= last):
-            break
-    return kappa, np.array(length < ROUNDING and _stable(form, selection, kappa, varies))
+        if length < ROUNDING and length >= last:
+            return kappa, np.array(True)
+    return kappa, np.array(False)
 
 
-def _stable(form, selection, kappa, varies):
-    gamma = form.resolvent(selection, kappa)
-    return bool(np.isfinite(gamma[0, 0])) and definite(_stability(gamma, selection, varies)[0]) is not None
+def certificate(gamma, selection, varies):
+    """The Cholesky factor of S and D, None unless S is positive definite."""
+    if not np.isfinite(gamma[0, 0]):
+        return None
+    inner, scale = _stability(gamma, selection, varies)
+    factor = definite(inner)
+    return None if factor is None else (factor, scale)

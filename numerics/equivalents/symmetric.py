@@ -10,7 +10,7 @@ import numpy as np
 
 from modelcollapse.numerics.arrays import differentiable
 
-__all__ = ["definite", "inverse", "solve"]
+__all__ = ["definite", "factored", "inverse", "solve"]
 
 
 @functools.cache
@@ -56,6 +56,9 @@ def _solve_rule(arguments, results, tangents):
 def solve(matrix, right):
     """The solution (n, k) of a positive definite system with right-hand sides (n, k)."""
     found = definite(matrix)
-    if found is None:
-        return np.full_like(right, np.nan)
-    return _lapack("potrs")(found, right, lower=1)[0] if len(matrix) else right
+    return np.full_like(right, np.nan) if found is None else factored(found, right)
+
+
+def factored(factor, right):
+    """The solution (n, k) by the factor of `definite`."""
+    return _lapack("potrs")(factor, right, lower=1)[0] if len(factor) else right
