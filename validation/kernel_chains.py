@@ -12,14 +12,14 @@ at a time t: with the eigenpairs (k_i, u_i) of K_II / T,
 $$ \hat f = \frac1T K_{\cdot I} \sum_i u_i \frac{1 - e^{-t k_i}}{k_i} u_i^\top y_I . $$
 
 The truth f* is the part of the targets that the kernel can represent on the whole data set (all of it for a
-universal kernel); the rest is label noise that the data wrote, and its variance is the spectrum's
-`unexplained`. The error is the mean of (f̂ − f*)² over rows that the last fit has not seen. The theory gets
-nothing but the eigenvalues of K/N and the projections of the targets: no parameter is fitted. It knows the
-data set only, not the law it came from, and treats the rows as if their features were Gaussian: expect
-deviations of a few per cent, more where the last fit sees a large part of the data set.
+universal kernel); the rest is label noise that the data wrote. The error is the mean of (f̂ − f*)² over rows that the
+last fit has not seen. The prediction goes row by row (`modelcollapse.rows`): it gets the kernel matrix and the targets,
+no parameter is fitted, and nothing is assumed about the law of the inputs.
 
-`held_out=False` makes the data set itself the population: rows are drawn with replacement and the error is
-averaged over all rows. That is the theory's setting up to the Gaussian features.
+`gaussian` is what a spectrum can say: the eigenvalues of K/N and the projections of the targets, as if features were
+Gaussian and the data set infinite. It is off where rows differ in leverage and where the last fit sees a large part of
+the data. It stands alone where the rows have no formula: gradient flow, and `held_out=False`, which makes the data set
+itself the population (rows are drawn with replacement, the error is averaged over all rows).
 """
 
 from collections.abc import Callable
@@ -35,9 +35,10 @@ from modelcollapse.numerics.questions.predictions import Prediction
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf
 from modelcollapse.theory.pipelines.filters import TIME
+from modelcollapse.theory.populations.data_rows import MOST_ROWS, rows
 from modelcollapse.theory.populations.families import Spectrum, from_gram
 from modelcollapse.theory.populations.kernels import enough_memory, kernel_matrix
-from modelcollapse.validation.training.predicted_chains import chain_labels, predict_chain
+from modelcollapse.validation.training.predicted_chains import chain_labels, predict_chain, predict_chain_on_rows
 from modelcollapse.validation.training.trained_chains import Streams, one_run, ridges, stopped
 
 __all__ = ["KernelChain", "chain_labels", "kernel_chain", "predict_chain"]
@@ -49,11 +50,15 @@ _RUNS = domains.Domain(low=2, high_open=True, whole=True, remedy="give at least 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KernelChain:
-    """Measured errors (runs, *grid) of trained chains, the spectrum of the data, the prediction (*grid)."""
+    """Measured errors (runs, *grid) of trained chains, the spectrum of the data, two predictions (*grid).
+
+    `prediction` goes row by row where that has a formula, `gaussian` takes the data for Gaussian with their spectrum.
+    """
 
     draws: np.ndarray
     spectrum: Spectrum
     prediction: Prediction
+    gaussian: Prediction
 
     @property
     def runs(self):
@@ -176,8 +181,11 @@ def kernel_chain(
     if np.max(generations) > 0:
         _fits(len(gram), "generator_samples", generator[0], held_out)
     lone = (None, trained) if ridge is None else (trained, None)
-    prediction = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
+    prediction = gaussian = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
     explained = _explained(gram, targets, spectrum)
+    if held_out and ridge is not None and len(gram) <= MOST_ROWS:
+        population = rows(gram, explained, "precomputed")
+        prediction = predict_chain_on_rows(population, targets, generations, samples, trained, noise, *generator)
     solve = stopped if ridge is None else ridges
     cells = np.broadcast_arrays(generations, samples, trained)
     draws = np.empty((runs, *cells[0].shape))
@@ -186,7 +194,7 @@ def kernel_chain(
             streams = Streams(_seeds(seed), run)
             draws[run] = one_run(gram, targets, explained, cells, solve, noise, generator, held_out, streams)
             bar.report(run + 1, runs)
-    return KernelChain(draws, spectrum, prediction)
+    return KernelChain(draws, spectrum, prediction, gaussian)
 
 
 def _fitting(spectrum, gram, targets):

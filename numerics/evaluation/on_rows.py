@@ -34,7 +34,8 @@ class _Function:
 
     @functools.cached_property
     def covariance(self):
-        return None if self._covariance is None else self._covariance()
+        make, self._covariance = self._covariance, None  # what it was made from is not kept
+        return None if make is None else make()
 
 
 class OnRows:
@@ -167,7 +168,7 @@ def _fit(here, step, models, joint):
             start = stop
         return _Function(fitted.deviation, covariance, unseen, key and object()), found
 
-    size = 32 * len(here.targets) ** 2
+    size = 16 * len(here.targets) ** 2
     moments, found = make() if key is None else here.models.get(key, make, size)
     projections = []
     for source in step.sources:
@@ -280,12 +281,19 @@ def _chain(here, step, models, joint):
             return models[step.start], (lambda part: part,), ()
         moments, _, flags = _generation(here, here.truth(), None, samples, noise, ridge)
         return moments, (lambda part: 0 * part,), flags
-    moments, covariance, flags, maps = models[step.start], joint(step.start, step.start), (), []
-    for _ in range(count):
-        moments, (project,), more = _generation(here, moments, covariance, samples, noise, ridge)
-        flags, covariance = flags + more, moments.covariance if len(maps) + 1 < count else None
-        maps.append(project)
-    return moments, (lambda part: functools.reduce(lambda x, project: project(x), maps, part),), flags
+    start = models[step.start]
+
+    def make():
+        moments, covariance, flags, maps = start, joint(step.start, step.start), (), []
+        for _ in range(count):
+            moments, (project,), more = _generation(here, moments, covariance, samples, noise, ridge)
+            flags, covariance = flags + more, moments.covariance if len(maps) + 1 < count else None
+            maps.append(project)
+        return moments, (lambda part: functools.reduce(lambda x, project: project(x), maps, part),), flags
+
+    if start.key is None or any(isinstance(x, Dual) for x in step.numbers):
+        return make()
+    return here.models.get((step, start.key), make, 0)  # its parts are counted where they are kept
 
 
 def _generation(here, model, covariance, samples, noise, ridge):

@@ -10,9 +10,11 @@ from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.pipelines import chain, fit, truth
 from modelcollapse.theory.pipelines.filters import GradientFlow
+from modelcollapse.theory.pipelines.surrogates import surrogate
+from modelcollapse.theory.populations.data_rows import DataRows
 from modelcollapse.theory.populations.families import Spectrum
 
-__all__ = ["chain_labels", "predict_chain"]
+__all__ = ["chain_labels", "predict_chain", "predict_chain_on_rows"]
 
 
 def predict_chain(
@@ -59,6 +61,32 @@ def predict_chain(
     with np.errstate(invalid="ignore"):
         collapse = np.where(np.isinf(error), np.inf, error - reference)[()]
     return Prediction(error, choose("bias"), choose("variance"), reference, collapse)
+
+
+def predict_chain_on_rows(
+    rows: DataRows,
+    labels: ArrayLike,
+    generations: ArrayLike,
+    samples: ArrayLike,
+    ridge: ArrayLike,
+    noise: ArrayLike,
+    generator_samples: ArrayLike,
+    generator_ridge: ArrayLike,
+    generator_noise: ArrayLike,
+) -> Prediction:
+    """The same row by row: the truth is what the rows' targets say, the first generation sees the rows' `labels`.
+
+    `clean` is the error of n = 0.
+    """
+    if np.array_equal(rows.targets, labels):
+        first = truth(rows)
+    else:
+        first = surrogate(rows, labels=labels)
+    models = chain(first, generations, generator_samples, generator_noise, generator_ridge)
+    found = predict(fit(models.label(samples, noise), ridge=ridge))
+    clean = predict(fit(first.label(samples, noise), ridge=ridge)).test_error
+    clean = np.broadcast_to(clean, np.shape(found.test_error))[()]
+    return Prediction(found.test_error, found.bias, found.variance, clean, found.test_error - clean)
 
 
 def chain_labels(spectrum, generations, samples, noise, generator_samples, generator_ridge, generator_noise):
