@@ -119,7 +119,7 @@ def test_ridge_standardised_is_the_estimator_on_scaled_features(run, tmp_path):
 
 def test_a_curve_takes_its_truth_from_real_rows(run, tmp_path):
     X, y = labels_csv(tmp_path / "a.csv", real=80)
-    options = ("--kernel", "linear", "--samples", "50", "--output", tmp_path / "out.json")
+    options = ("--kernel", "linear", "--samples", "50", "--method", "gaussian", "--output", tmp_path / "out.json")
     for marks in (("--origin", "by"), ("--origin", "by", "--rows", 150)):
         status, out, err = run("curve", "--data", tmp_path / "a.csv", *marks, *options)
         assert status == 0, err

@@ -336,3 +336,13 @@ def test_directions_refuse_grids_and_unknown_parts():
         mc.plot.directions(grid)
     with pytest.raises(ValueError, match="of = 'noise' is unknown"):
         mc.plot.directions(grid, of="noise")
+
+
+def test_groups_show_the_mean_error_of_their_rows():
+    groups, errors = np.array([2, 1, 2, 1]), np.array([1.0, 2.0, 3.0, 6.0])
+    ax = mc.plot.error_by_group(groups, {"clean": errors, "twice": 2 * errors})
+    assert [line.get_ydata().tolist() for line in ax.get_lines()] == [[4, 2], [8, 4]]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["1\n2 rows", "2\n2 rows"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["clean", "twice"]
+    with pytest.raises(ValueError, match="one number for each of 4 rows"):
+        mc.plot.error_by_group(groups, errors[:3])

@@ -41,7 +41,7 @@ from modelcollapse.theory.populations.kernels import enough_memory, kernel_matri
 from modelcollapse.validation.training.predicted_chains import chain_labels, predict_chain, predict_chain_on_rows
 from modelcollapse.validation.training.trained_chains import Streams, one_run, ridges, stopped
 
-__all__ = ["KernelChain", "chain_labels", "kernel_chain", "predict_chain"]
+__all__ = ["KernelChain", "chain_labels", "explained", "kernel_chain", "predict_chain", "predict_chain_on_rows"]
 
 
 _ROWS = domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of rows")
@@ -182,9 +182,9 @@ def kernel_chain(
         _fits(len(gram), "generator_samples", generator[0], held_out)
     lone = (None, trained) if ridge is None else (trained, None)
     prediction = gaussian = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
-    explained = _explained(gram, targets, spectrum)
+    representable = explained(gram, targets, spectrum)
     if held_out and ridge is not None and len(gram) <= MOST_ROWS:
-        population = rows(gram, explained, "precomputed")
+        population = rows(gram, representable, "precomputed")
         prediction = predict_chain_on_rows(population, targets, generations, samples, trained, noise, *generator)
     solve = stopped if ridge is None else ridges
     cells = np.broadcast_arrays(generations, samples, trained)
@@ -192,7 +192,7 @@ def kernel_chain(
     with Progress(progress, "training") as bar:
         for run in range(runs):
             streams = Streams(_seeds(seed), run)
-            draws[run] = one_run(gram, targets, explained, cells, solve, noise, generator, held_out, streams)
+            draws[run] = one_run(gram, targets, representable, cells, solve, noise, generator, held_out, streams)
             bar.report(run + 1, runs)
     return KernelChain(draws, spectrum, prediction, gaussian)
 
@@ -210,7 +210,7 @@ def _fitting(spectrum, gram, targets):
     return spectrum
 
 
-def _explained(gram, targets, spectrum):
+def explained(gram, targets, spectrum):
     """What of the targets lies in the span of the kernel matrix."""
     if spectrum.unexplained <= 1e-12 * np.mean(targets**2):
         return targets

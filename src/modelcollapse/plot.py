@@ -10,6 +10,7 @@
     phase_diagram    what limits the scaling laws, over two exponents
     agreement        predicted against measured, point by point
     directions       what is lost of the signal by eigendirection
+    error_by_group   errors of groups of rows: who is hurt
 
 Without `ax` a new figure is made outside pyplot, so that nothing stays open and no backend is chosen.
 Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their
@@ -19,8 +20,18 @@ own marker.
 from modelcollapse._pictures.agreements import agreement
 from modelcollapse._pictures.curves import error_curves, error_parts
 from modelcollapse._pictures.directions import directions
+from modelcollapse._pictures.groups import error_by_group
 from modelcollapse._pictures.phases import phase_diagram
 from modelcollapse._pictures.ridge_paths import ridge_path
 from modelcollapse._pictures.style import COLOURS
 
-__all__ = ["COLOURS", "agreement", "directions", "error_curves", "error_parts", "phase_diagram", "ridge_path"]
+__all__ = [
+    "COLOURS",
+    "agreement",
+    "directions",
+    "error_by_group",
+    "error_curves",
+    "error_parts",
+    "phase_diagram",
+    "ridge_path",
+]

@@ -30,6 +30,14 @@ def options(parser):
     )
     group.add_argument("--times", type=_options.within_grid("TIME"), metavar="GRID", help="with --over time: when "
                        f"training stops (default: {TIMES}, in units of 1 / eigenvalue)")  # fmt: skip
+    group.add_argument(
+        "--method",
+        choices=("auto", "rows", "spectrum", "gaussian"),
+        default="auto",
+        help="on data: follow every row with its own leverage (rows), take rows for alike (spectrum), or take the data "
+        "for Gaussian with its spectrum; auto: rows up to 1000 rows, spectrum beyond, gaussian where a fit asks for "
+        "more rows than there are or stops in time",
+    )
     group = parser.add_argument_group("checks")
     group.add_argument(
         "--simulate",
@@ -57,17 +65,20 @@ def run(arguments):
     measured = None
     if data is not None and arguments.simulate:
         found = _trained(data, grid, arguments, generator)
-        spectrum, prediction = found.spectrum, found.prediction
-        measured = found.mean, found.standard_error
+        spectrum, measured = found.spectrum, (found.mean, found.standard_error)
     else:
         spectrum = _options.spectrum_of(arguments) if data is None else _spectrum_of_data(*data)
-        ridge, time = grid.get("ridge"), grid.get("time")
-        prediction = predict_chain(spectrum, generations, samples, ridge, arguments.noise, *generator, time=time)
         if arguments.simulate:
             measured = _simulated(spectrum, grid, arguments, generator)
+    ridge, time = grid.get("ridge"), grid.get("time")
+    prediction = predict_chain(spectrum, generations, samples, ridge, arguments.noise, *generator, time=time)
+    columns = {}
     if data is not None:
         _say_what_data(data, spectrum)
-    columns = grid | prediction.to_dict()
+        by_rows = _by_rows(data, spectrum, grid, arguments, generator)
+        if by_rows is not None:
+            columns, prediction = {"gaussian": prediction.test_error}, by_rows
+    columns = grid | prediction.to_dict() | columns
     if measured is not None:
         columns |= {"measured": measured[0], "standard_error": measured[1]}
     best = _best_stops(spectrum, arguments, generator) if along == "time" else {}
@@ -91,6 +102,33 @@ def _real_data(arguments):
             )
         data = data.rows(real)
     return data, kernel, kernel_options
+
+
+def _by_rows(data, spectrum, grid, arguments, generator):
+    """The prediction on the rows themselves, or None for the Gaussian one; says which it is, and why."""
+    import numpy as np
+
+    import modelcollapse as mc
+    from modelcollapse.validation.kernel_chains import explained, predict_chain_on_rows
+
+    dataset, kernel, options = data
+    count, method = len(dataset.targets), arguments.method
+    drawn = max(np.max(grid["samples"]), generator[0] if np.max(grid["generations"]) > 0 else 0)
+    why = "gradient flow has no formula on rows" if "ridge" not in grid else ""
+    why = f"{drawn:g} rows are asked of {count}" if not why and drawn > count else why
+    if method == "gaussian" or (method == "auto" and why):
+        print(f"predicted as if the data were Gaussian: {why}" if why else "predicted as if the data were Gaussian")
+        return None
+    if why:
+        raise ValueError(f"--method {method}: {why}; use --method gaussian")
+    if method == "auto":
+        method = "rows" if count <= 1000 or spectrum.unexplained > 0 else "spectrum"
+    gram = mc.rows(dataset.inputs, dataset.targets, kernel, method="spectrum", **options).kernel_matrix
+    targets = explained(gram, dataset.targets, spectrum)
+    population = mc.rows(gram, targets, "precomputed", method=method)
+    print("predicted row by row" if method == "rows" else "predicted by the spectrum of the rows, all taken for alike")
+    given = grid["generations"], grid["samples"], grid["ridge"], arguments.noise
+    return predict_chain_on_rows(population, dataset.targets, *given, *generator)
 
 
 def _say_what_data(data, spectrum):

@@ -1,9 +1,10 @@
 """The main job on real data: predicted error curves beside really trained chains of kernel-ridge fits.
 
 The 8x8 handwritten digits with parity labels and an RBF kernel. A model is fitted on T digits whose labels
-were written by the last of n models, each fitted on 600 digits labelled by the one before. Lines and the
-column "predicted" come from the eigenvalues of the kernel matrix and the labels alone, with no parameter
-fitted; "measured" is the mean held-out error of the trained models with its standard error.
+were written by the last of n models, each fitted on 600 digits labelled by the one before. Lines and the column
+"predicted" come from the kernel matrix and the labels alone, row by row, with no parameter fitted; "measured" is the
+mean held-out error of the trained models with its standard error. Dashed lines and "gaussian" are what the eigenvalues
+of the kernel matrix say if features are taken for Gaussian.
 """
 
 from modelcollapse.cli import _options, _output
@@ -70,6 +71,7 @@ def run(arguments):
         "generations": generations,
         "samples": samples,
         "predicted": found.prediction.test_error,
+        "gaussian": found.gaussian.test_error,
         "measured": found.mean,
         "standard_error": found.standard_error,
         "deviation_%": np.round(100 * found.deviation, 1),
@@ -95,14 +97,18 @@ def _draw(found, generations, samples, size, path):
 
     from modelcollapse.validation.kernel_chains import predict_chain
 
-    fine = np.geomspace(min(size["samples"]), max(size["samples"]), 60)
     names = [{0: "clean labels", 1: "1 generation"}.get(n, f"{n} generations") for n in size["generations"]]
-    curves = {
-        name: predict_chain(found.spectrum, n, fine, RIDGE, NOISE, size["generator"], RIDGE, NOISE)
-        for name, n in zip(names, size["generations"], strict=True)
-    }
-    points = {name: (samples[i], found.mean[i], found.standard_error[i]) for i, name in enumerate(names)}
-    ax = plot.error_curves(fine, curves, measured=points)
+    curves = dict(zip(names, found.prediction.test_error, strict=True))
+    points = {name: (found.mean[i], found.standard_error[i]) for i, name in enumerate(names)}
+    ax = plot.error_curves(samples[0], curves, measured=points)
+    fine = np.geomspace(min(size["samples"]), max(size["samples"]), 60)
+    for n, line in zip(size["generations"], ax.get_lines()[: len(names)], strict=True):
+        line.set_linestyle("-")
+        gaussian = predict_chain(found.spectrum, n, fine, RIDGE, NOISE, size["generator"], RIDGE, NOISE)
+        ax.plot(fine, gaussian.test_error, color=line.get_color(), linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+    ax.get_legend().set_title(
+        "line: predicted row by row; dashed: as if Gaussian;\npoints: measured, ± 2 standard errors"
+    )
     ax.set(yscale="linear", ylim=(0, None))
     ax.set_title("Kernel ridge on handwritten digits, labels written by models", fontsize="medium")
     _output.save_picture(ax, path)
