@@ -17,6 +17,9 @@ A fit over m random features counts with 2/5 (1/(L − 3) + 1/(m − df_2 − 3)
 left, ϱ = (m − df_1)/(m − df_2), at its own κ, λ = κ(1 − df_1/T)(1 − df_1/m): so at least 3/5 of the bracket are
 allowed, which no deviation exceeded in 24 pipelines with 60 directions.
 
+Angles between predictors and the truth, and so error rates, are second-order expansions and never exact: they are
+allowed Σ 1/(T − df_2 − 3) over the fits, chains counted once.
+
 Fits whose mean is exact at finite size (least squares on one source, T > d + 1, Gaussian inputs) are allowed nothing.
 κ is found here by bisection of its own.
 """
@@ -29,7 +32,7 @@ from scipy.optimize import brentq
 from modelcollapse.theory.pipelines import ancestry
 from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat
 
-__all__ = ["finite_size_allowance", "without_noise"]
+__all__ = ["angle_allowance", "finite_size_allowance", "without_noise"]
 
 NOISE, SIGNAL = 1.5, 2.5
 
@@ -42,6 +45,11 @@ def finite_size_allowance(problem, learned=1.0):
     return (NOISE + SIGNAL * learned) * sum(_share(problem, step) for step in problem.steps)
 
 
+def angle_allowance(problem):
+    """The relative deviation allowed to an error rate, inf close to T = d without ridge."""
+    return sum(_share(problem, step, angles=True) for step in problem.steps)
+
+
 def without_noise(model):
     """The same pipeline with noise-free labels."""
     new = {}
@@ -51,7 +59,8 @@ def without_noise(model):
     return new[id(model)]
 
 
-def _share(problem, step):
+def _share(problem, step, angles=False):
+    gaussian = problem.distribution.gaussian and not angles
     if isinstance(step, SimulatedFit) and np.isfinite(step.penalty):
         inputs = np.array([source.inputs for source in step.sources])
         rows = np.array([source.rows for source in step.sources], float)
@@ -59,14 +68,11 @@ def _share(problem, step):
         pooled = (rows * weights) @ inputs / rows.sum()
         if np.isfinite(step.features):
             return _inverse_feature_left(pooled, rows.sum(), step.features, step.penalty)
-        exact = problem.distribution.gaussian and len(rows) == 1 and step.filter is None
+        exact = gaussian and len(rows) == 1 and step.filter is None and step.sources[0].link is None
         return _inverse_left(pooled, rows.sum(), step.penalty, exact)
     if isinstance(step, SimulatedRepeat) and step.generations and np.isfinite(step.penalty):
         sizes = range(1, 1 + (step.generations if step.keep else 1))
-        return max(
-            _inverse_left(step.source.inputs, k * step.source.rows, step.penalty, problem.distribution.gaussian)
-            for k in sizes
-        )
+        return max(_inverse_left(step.source.inputs, k * step.source.rows, step.penalty, gaussian) for k in sizes)
     return 0.0
 
 

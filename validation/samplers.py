@@ -4,8 +4,8 @@
 |---|---|---|
 | student | least squares on one source, T ≥ d, Gaussian inputs | d; a chain n + d |
 | bidiagonal | ridge on one source, isotropic Gaussian inputs | d |
-| bartlett | anything with Gaussian inputs | d² min(T, d) |
-| direct | anything | d T min(T, d), the T × d design itself |
+| bartlett | anything with Gaussian inputs and no link | d² min(T, d) |
+| direct | anything, links too | d T min(T, d), the T × d design itself |
 
 "auto" takes the first that is exact for the fit at hand: a rule of the problem alone, so that a seed gives the same
 numbers everywhere. Another name asks for that sampler in every fit and is refused where it is not exact.
@@ -61,7 +61,7 @@ def sampler_of(distribution, step, wanted="auto"):
 
 
 def _exact_samplers(distribution, step):
-    if not distribution.gaussian:
+    if not distribution.gaussian or any(source.link is not None for source in step.sources):
         return ["direct"]
     names = ["bartlett", "direct"]
     if len(step.sources) > 1 or step.keep or step.filter is not None or np.isfinite(step.features):
@@ -81,7 +81,7 @@ def fit_step(problem, step, labels, place, wanted):
 
 def _fitted(distribution, step, labels, place, wanted, generation=0):
     name = sampler_of(distribution, step, wanted)
-    rows, noise, weight, inputs = step.sources[0][1:]
+    rows, noise, weight, inputs = step.sources[0][1:5]
     if name == "student":
         return student_fits(place.generators(generation), labels[0], rows, noise, inputs)
     if name == "bidiagonal":
@@ -111,6 +111,9 @@ def _block(distribution, source, label, generator, name, noise=1.0):
     draw = distribution.draw if name == "direct" else trapezoid
     rows = draw(generator, source.rows, len(source.inputs)) * np.sqrt(source.weight * source.inputs)
     labels = rows @ label
+    if source.link is not None:
+        root = np.sqrt(source.weight)
+        labels = root * source.link.labels(generator, labels / root)
     if noise * source.noise:
         labels += noise * source.noise * np.sqrt(source.weight) * generator.standard_normal(len(rows))
     return Block(rows, labels, name == "bartlett" and rows.shape[0] == rows.shape[1])
@@ -169,7 +172,8 @@ def conditional_fit(problem, step, models, place, wanted):
         added = source.noise**2 * np.sum(problem.tested[varied] / source.inputs[varied])
         count = getattr(step, "generations", 1)
         return mean, added * inverse_sums(place.generators(), source.rows, source.inputs, count, batch)
-    name = "direct" if wanted == "direct" or not problem.distribution.gaussian else "bartlett"
+    exact = _exact_samplers(problem.distribution, step)
+    name = "direct" if wanted == "direct" or "bartlett" not in exact else "bartlett"
     mean, added = np.empty(labels[0].shape), np.empty(batch)
     for b, generator in enumerate(place.generators(generation)):
         if keep:

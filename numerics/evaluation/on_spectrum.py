@@ -18,11 +18,13 @@ import numpy as np
 from modelcollapse.numerics import steps
 from modelcollapse.numerics.arrays import compiled, namespace, on_device, quiet
 from modelcollapse.numerics.equivalents import sources
+from modelcollapse.numerics.equivalents.shares import times
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
 from modelcollapse.numerics.steps import pooled
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
+from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
@@ -76,8 +78,9 @@ class OnSpectrum:
 
     @staticmethod
     def reads_last(step):
-        """Whether the last step's error, and its clean error, come from one kernel: a ridge fit on one source."""
-        return isinstance(step, FitStep) and step.plain and len(step.sources) == 1
+        """Whether the last step's error, and its clean error, come from one kernel: a ridge fit on the scores of one
+        source."""
+        return isinstance(step, FitStep) and step.plain and len(step.sources) == 1 and step.sources[0].link is None
 
     def read_last(self, place, step, model, tested):
         """(bias, variance), the same of clean labels, and the flag of a last fit on one source."""
@@ -100,6 +103,35 @@ class OnSpectrum:
 
 
 def _fit(here, place, step, models, joint):
+    if all(source.link is None for source in step.sources):
+        return _fit_scores(here, place, step, models, joint)
+    step, models, joint, gains = _unlinked(here, place, step, models, joint)
+    moments, projections, converged = _fit_scores(here, place, step, models, joint)
+    moved = tuple(x if g is None else x * g[:, None] for x, g in zip(projections, gains, strict=False))
+    return moments, (*moved, *projections[len(gains) :]), converged
+
+
+def _unlinked(here, place, step, models, joint):
+    """A fit on linked labels as one on scores: each source has a label model of its own, g·w, and the link's noise."""
+    inputs, parents = here.inputs(place, step), step.parents
+    sources, labels, gains = [], {}, []
+    for i, (source, s) in enumerate(zip(step.sources, inputs, strict=True)):
+        labels[i], noise, gain = models[source.parent], source.noise, None
+        if source.link is not None:
+            labels[i], noise, gain = linked(here.atoms, s, labels[i], noise, source.link.values, form=source.link.form)
+        gains.append(gain)
+        sources.append(replace(source, parent=i, noise=noise, link=None))
+
+    def between(i, k):
+        value = joint(parents[i], parents[k])
+        for gain in (gains[i], gains[k]):
+            value = value if value is None or gain is None else times(gain[:, None], value)
+        return value
+
+    return replace(step, sources=tuple(sources)), labels, between, gains
+
+
+def _fit_scores(here, place, step, models, joint):
     if not step.plain:
         return _fit_pooled(here, place, step, models, joint)
     inputs = here.inputs(place, step)

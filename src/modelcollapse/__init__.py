@@ -31,6 +31,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "GradientFlow": "modelcollapse.theory.pipelines.filters",
     "GradientDescent": "modelcollapse.theory.pipelines.filters",
     "IteratedRidge": "modelcollapse.theory.pipelines.filters",
+    **dict.fromkeys(("Sign", "Probit", "Logistic", "Clip", "Quantised"), "modelcollapse.theory.pipelines.links"),
     "predict": "modelcollapse.numerics.questions.predictions",
     "gradient": "modelcollapse.numerics.questions.derivatives",
     "FakeData": "modelcollapse.numerics.questions.shortcuts",

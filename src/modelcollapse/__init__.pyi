@@ -26,6 +26,11 @@ from modelcollapse.theory.pipelines import truth as truth
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
+from modelcollapse.theory.pipelines.links import Clip as Clip
+from modelcollapse.theory.pipelines.links import Logistic as Logistic
+from modelcollapse.theory.pipelines.links import Probit as Probit
+from modelcollapse.theory.pipelines.links import Quantised as Quantised
+from modelcollapse.theory.pipelines.links import Sign as Sign
 from modelcollapse.theory.scaling import optimal_exponent as optimal_exponent
 from modelcollapse.theory.scaling import scaling_exponents as scaling_exponents
 from modelcollapse.theory.spectra import Spectrum as Spectrum

@@ -13,7 +13,8 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.pipelines.inputs import input_eigenvalues
-from modelcollapse.theory.pipelines.steps import MixtureStep
+from modelcollapse.theory.pipelines.links import Link, link_of
+from modelcollapse.theory.pipelines.steps import Linked, MixtureStep, Rows
 from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
@@ -79,7 +80,9 @@ class Model:
             new[id(node)] = node._rebuilt(spectrum, [new[id(parent)] for parent in node.parents], values)
         return new[id(self)]
 
-    def label(self, samples: Number, noise: Number = 0.0, *, weight: Number = 1.0, inputs: Any = None) -> "Source":
+    def label(
+        self, samples: Number, noise: Number = 0.0, *, weight: Number = 1.0, inputs: Any = None, link: Any = None
+    ) -> "Source":
         """Fresh inputs with this model's labels: one source for `fit`.
 
         Parameters
@@ -93,6 +96,14 @@ class Model:
         inputs : None, array (..., atoms) or function of the eigenvalues
             Eigenvalues of this source's input covariance in the eigenbasis of the spectrum (covariate shift);
             None means the spectrum's own.
+        link : None, "sign", Sign, Probit, Logistic, Clip, Quantised or function of the score
+            How the score x·w becomes a label (`theory.pipelines.links`); None is the score itself. Noise is added to
+            the label that the link gives.
+
+        >>> from modelcollapse.theory.pipelines import truth
+        >>> from modelcollapse.theory.spectra import isotropic
+        >>> truth(isotropic(100)).label(300, link="sign")
+        300 rows by truth, noise=0, link=Sign(flips=0, offset=0)
         """
         return Source(
             self,
@@ -100,6 +111,7 @@ class Model:
             leaf("noise", noise, domains.NOISE),
             leaf("weight", weight, domains.WEIGHT),
             input_eigenvalues("inputs", inputs, self.spectrum),
+            link_of(link),
         )
 
     def __mul__(self, coefficient):
@@ -214,13 +226,27 @@ class Source:
     noise: Number
     weight: Number
     inputs: Any = None
+    link: Link | None = None
 
     domains: ClassVar = {"samples": domains.SOURCE_SAMPLES, "noise": domains.NOISE, "weight": domains.WEIGHT}
 
     @property
     def numbers(self):
         """(name, leaf, domain) of every number, like those of a model."""
-        return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+        own = tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+        return own if self.link is None else own + self.link.numbers
+
+    def step(self, parent, numbers):
+        """What readers see of this source: a place of its model, numbers or their places in the order of `numbers`."""
+        samples, noise, weight, *rest = numbers
+        link = None if self.link is None else Linked(self.link.form, tuple(rest))
+        return Rows(parent, samples, noise, weight, self.inputs is not None, link)
+
+    def rebuilt(self, model, values):
+        """The same source of another model, with other numbers."""
+        samples, noise, weight, *rest = values
+        link = None if self.link is None else self.link.filled(self.link.options, rest)
+        return Source(model, samples, noise, weight, self.inputs, link)
 
     @property
     def shift(self):
@@ -236,12 +262,14 @@ class Source:
         return hash((self.model, self._content()))
 
     def _content(self):
-        return self.shift, tuple(key(value) for _, value, _ in self.numbers)
+        form = None if self.link is None else self.link.form
+        return self.shift, form, tuple(key(value) for _, value, _ in self.numbers)
 
     def __repr__(self):
-        weight = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
-        shifted = "" if self.inputs is None else ", shifted inputs"
-        return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{weight}{shifted}"
+        more = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
+        more += "" if self.inputs is None else ", shifted inputs"
+        more += "" if self.link is None else f", link={self.link!r}"
+        return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{more}"
 
 
 def sources_of(node):

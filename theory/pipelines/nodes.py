@@ -9,7 +9,7 @@ from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, show
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.model import Model, Source
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Rows, Trained, TruthStep
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Trained, TruthStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["Accumulate", "Chain", "Fit", "Truth"]
@@ -66,8 +66,7 @@ class Fit(Model):
     def step(self, parents, numbers):
         rows, own = self._divided(numbers)
         sources = tuple(
-            Rows(parent, *row, shifted=source.inputs is not None)
-            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.step(parent, row) for parent, row, source in zip(parents, rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
@@ -76,8 +75,7 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            Source(parent, *row, inputs=source.inputs)
-            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.rebuilt(parent, row) for parent, row, source in zip(parents, rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))
@@ -85,9 +83,11 @@ class Fit(Model):
 
     def _divided(self, values):
         """The numbers of each source, and those of the fit itself."""
-        width = len(Source.domains)
-        end = width * len(self.sources)
-        return [values[i : i + width] for i in range(0, end, width)], values[end:]
+        rows, end = [], 0
+        for source in self.sources:
+            rows.append(values[end : end + len(source.numbers)])
+            end += len(source.numbers)
+        return rows, values[end:]
 
     def __repr__(self):
         rows = [repr(source) for source in self.sources[:4]]

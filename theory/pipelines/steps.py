@@ -19,6 +19,7 @@ __all__ = [
     "CleanAccumulateStep",
     "CleanChainStep",
     "FitStep",
+    "Linked",
     "MixtureStep",
     "Rows",
     "Step",
@@ -79,16 +80,32 @@ class MixtureStep(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Linked(Step):
+    """The form of a link (its class and options) and its numbers, in the order of its own."""
+
+    form: tuple
+    values: tuple
+
+    def mapped(self, function):
+        return Linked(self.form, _many(self.values, function))
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Step):
-    """One source of a fit: who labels its rows, how many, with which noise and weight, on inputs that are shifted."""
+    """One source of a fit: who labels its rows, how many, with which noise and weight, on inputs that are shifted,
+    through which link."""
 
     parent: int
     samples: Any
     noise: Any
     weight: Any
     shifted: bool = False
+    link: Linked | None = None
 
-    quantities: ClassVar = ("samples", "noise", "weight")
+    def mapped(self, function):
+        samples, noise, weight = _many((self.samples, self.noise, self.weight), function)
+        link = None if self.link is None else self.link.mapped(function)
+        return Rows(self.parent, samples, noise, weight, self.shifted, link)
 
 
 @dataclass(frozen=True, slots=True)
