@@ -19,10 +19,12 @@ from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
 from modelcollapse.numerics.steps.fit import fit
+from modelcollapse.numerics.steps.kept import Judged, fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Atoms, Moments, mixture, readout
 from modelcollapse.numerics.steps.pooled import pooled
 from modelcollapse.numerics.steps.repeated import accumulate, chain, clean_chain
+from modelcollapse.theory.pipelines.keeps import Margin, Verified
 from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
 
 POINTS, ATOMS, SOURCES = 8, 12, 3
@@ -84,6 +86,22 @@ LINKS = (
     *(Logistic(0.25, soft=True), Logistic(9.0, soft=True), Clip(1.0), Quantised([-1, 0, 2], [-2, -1, 1, 3])),
     OfScore(np.tanh),
 )
+
+
+def kept(keep, link):
+    """A fit on a source with a filter of rows and one without, of three models."""
+    sources = Judged(0, 1, link.form, keep), Judged(2, None, None, None)
+    known = tuple(ROWS[:2]), tuple(EQUAL[:2])
+
+    def run(atoms, noise, models, joint, links, keeps):
+        pairs = joint[0], 0 * joint[0], joint[1]
+        numbers = atoms, atoms.eigenvalues, known[0], noise, known[1], RIDGE, models, pairs
+        return fit_kept(*numbers, (links, ()), (keeps, ()), sources=sources)
+
+    numbers = tuple(float(x) + 0 * NOISE for _, x, _ in link.numbers)
+    return run, (ATOMS_OF, (NOISE, NOISE), MODELS, JOINT, numbers, (0.9 + 0 * NOISE, 0.2 + 0 * NOISE))
+
+
 GENERATIONS = np.arange(POINTS) % 4 * 1.0
 KERNELS = {
     "degrees_of_freedom": (lambda *a: degrees_of_freedom(*a, 2), (SPECTRUM, COUNT, RIDGE)),
@@ -108,6 +126,7 @@ KERNELS = {
         )
         for link in LINKS
     },
+    **{f"kept {keep.__name__} {link!r}": kept(keep, link) for keep, link in ((Verified, LINKS[1]), (Margin, LINKS[0]))},
     "angle": (angle, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "readout": (readout, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "pooled": (

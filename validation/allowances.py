@@ -69,6 +69,7 @@ def _share(problem, step, angles=False):
         if np.isfinite(step.features):
             return _inverse_feature_left(pooled, rows.sum(), step.features, step.penalty)
         exact = gaussian and len(rows) == 1 and step.filter is None and step.sources[0].link is None
+        exact = exact and step.sources[0].keep is None
         return _inverse_left(pooled, rows.sum(), step.penalty, exact)
     if isinstance(step, SimulatedRepeat) and step.generations and np.isfinite(step.penalty):
         sizes = range(1, 1 + (step.generations if step.keep else 1))

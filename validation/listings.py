@@ -57,6 +57,9 @@ def _source(source, names):
         given.append(f"inputs={getattr(source.inputs, '__name__', None) or _number(source.inputs)}")
     if source.link is not None:
         given.append(f"link={_link(source.link)}")
+    if source.keep is not None:
+        numbers = ", ".join(_number(value) for _, value, _ in source.keep.numbers)
+        given.append(f"keep=mc.{type(source.keep).__name__}({names[id(source.keep.model)]}, {numbers})")
     return f"{names[id(source.model)]}.label({', '.join(given)})"
 
 

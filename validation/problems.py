@@ -14,6 +14,7 @@ import numpy as np
 from modelcollapse.theory.numbers.leaves import evaluate
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.inputs import input_eigenvalues, shifted_eigenvalues
+from modelcollapse.theory.pipelines.keeps import Keep
 from modelcollapse.theory.pipelines.links import Link, OfScore
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
@@ -24,7 +25,8 @@ __all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows",
 
 
 class SimulatedRows(NamedTuple):
-    """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,), link of its labels."""
+    """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,), link of its labels, the
+    filter of its rows and the step whose model judges them."""
 
     parent: int
     rows: int
@@ -32,6 +34,8 @@ class SimulatedRows(NamedTuple):
     weight: float
     inputs: np.ndarray
     link: Link | None = None
+    keep: Keep | None = None
+    judge: int | None = None
 
 
 class SimulatedFit(NamedTuple):
@@ -191,11 +195,13 @@ def _fit(node, step, directions, point, shape):
             shift = source.inputs
             shift = _at(shift, point, shape, True) if isinstance(shift, np.ndarray) else shift
             link = None if rows.link is None else source.link.filled(rows.link.form[1:], rows.link.values)
+            keep = () if rows.keep is None else (rows.keep.keep(None, *rows.keep.values), rows.keep.model)
             numbers = int(rows.samples), rows.noise, rows.weight
-            sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link))
+            sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link, *keep))
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-    total, parents = sum(rows.samples for rows in step.sources), tuple(rows.parent for rows in sources)
+    total = sum(rows.samples for rows in step.sources)
+    parents = tuple(rows.parent for rows in sources) + tuple(x.judge for x in sources if x.judge is not None)
     if step.filter is None:
         features = np.inf if step.features is None else step.features
         return SimulatedFit(parents, tuple(sources), step.ridge * total, features=features)

@@ -258,9 +258,9 @@ def _backend(problems, sampler, wanted):
     plain = all(step.filter is None and np.isinf(step.features) for step in steps)
     if wanted == "jax" and not plain:
         raise ValueError("backend = 'jax' has no fits by a filter or over random features; give 'numpy' or 'auto'")
-    linked = any(source.link is not None for step in steps for source in step.sources)
+    linked = any(source.link is not None or source.keep is not None for step in steps for source in step.sources)
     if wanted == "jax" and linked:
-        raise ValueError("backend = 'jax' draws no labels through a link; give 'numpy' or 'auto'")
+        raise ValueError("backend = 'jax' draws no labels through a link and filters no rows; give 'numpy' or 'auto'")
     plain = plain and not linked
     if wanted != "auto" or not plain:
         return "jax" if wanted == "jax" else "numpy"

@@ -26,7 +26,9 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
         elif isinstance(step, MixtureStep):
             models[i] = sum(c * models[parent] for c, parent in zip(step.coefficients, step.parents, strict=True))
         elif isinstance(step, SimulatedFit):
-            models[i] = fit_step(problem, step, [models[source.parent] for source in step.sources], place, sampler)
+            labels = [models[source.parent] for source in step.sources]
+            judges = [None if source.judge is None else models[source.judge] for source in step.sources]
+            models[i] = fit_step(problem, step, labels, place, sampler, judges)
         else:
             models[i] = repeat_step(problem, step, models[step.parents[0]], place, sampler)
         for parent in last_use[i]:

@@ -24,6 +24,7 @@ from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
 from modelcollapse.numerics.steps import pooled
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
+from modelcollapse.numerics.steps.kept import Judged, fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
 from modelcollapse.theory.pipelines.steps import (
@@ -35,7 +36,7 @@ from modelcollapse.theory.pipelines.steps import (
     MixtureStep,
 )
 
-__all__ = ["OnSpectrum"]
+__all__ = ["OnSpectrum", "judged"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class OnSpectrum:
     def reads_last(step):
         """Whether the last step's error, and its clean error, come from one kernel: a ridge fit on the scores of one
         source."""
-        return isinstance(step, FitStep) and step.plain and len(step.sources) == 1 and step.sources[0].link is None
+        return isinstance(step, FitStep) and step.plain and len(step.parents) == 1 and step.sources[0].link is None
 
     def read_last(self, place, step, model, tested):
         """(bias, variance), the same of clean labels, and the flag of a last fit on one source."""
@@ -103,12 +104,53 @@ class OnSpectrum:
 
 
 def _fit(here, place, step, models, joint):
+    if step.judges:
+        return _fit_kept(here, place, step, models, joint)
     if all(source.link is None for source in step.sources):
         return _fit_scores(here, place, step, models, joint)
     step, models, joint, gains = _unlinked(here, place, step, models, joint)
     moments, projections, converged = _fit_scores(here, place, step, models, joint)
     moved = tuple(x if g is None else x * g[:, None] for x, g in zip(projections, gains, strict=False))
     return moments, (*moved, *projections[len(gains) :]), converged
+
+
+def _fit_kept(here, place, step, models, joint):
+    """A fit of which some rows were kept for their labels or scores; all inputs are alike."""
+    moments, pushes, converged = fit_kept(
+        here.atoms,
+        here.inputs(place, step)[0],
+        *(tuple(getattr(source, name) for source in step.sources) for name in ("samples", "noise", "weight")),
+        step.ridge,
+        **judged(step, models, joint, here.atoms),
+    )
+    places = list(dict.fromkeys(step.parents))
+    first = {parent: step.parents.index(parent) for parent in places}
+    projections = [
+        pushes[places.index(parent)] if first[parent] == i else 0 * pushes[0] for i, parent in enumerate(step.parents)
+    ]
+    return moments, tuple(projections), (converged,)
+
+
+def judged(step, models, joint, atoms):
+    """What the kernels of `steps.kept` need to know of a fit's models, links and filters of rows."""
+    places = list(dict.fromkeys(step.parents))
+    lanes = len(models[places[0]].ratio)
+    known = tuple(
+        Judged(
+            places.index(source.parent),
+            None if source.keep is None else places.index(source.keep.model),
+            None if source.link is None else source.link.form,
+            None if source.keep is None else source.keep.keep,
+        )
+        for source in step.sources
+    )
+    return {
+        "models": tuple(models[place] for place in places),
+        "joint": _joint_triangle(places, 0, joint, lanes, atoms),
+        "link_values": tuple(() if source.link is None else source.link.values for source in step.sources),
+        "keep_values": tuple(() if source.keep is None else source.keep.values for source in step.sources),
+        "sources": known,
+    }
 
 
 def _unlinked(here, place, step, models, joint):

@@ -53,7 +53,8 @@ class Fit(Model):
 
     @property
     def parents(self):
-        return tuple(source.model for source in self.sources)
+        judges = tuple(source.keep.model for source in self.sources if source.keep is not None)
+        return tuple(source.model for source in self.sources) + judges
 
     @property
     def numbers(self):
@@ -66,7 +67,8 @@ class Fit(Model):
     def step(self, parents, numbers):
         rows, own = self._divided(numbers)
         sources = tuple(
-            source.step(parent, row) for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.step(*models, row)
+            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
@@ -75,11 +77,20 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            source.rebuilt(parent, row) for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.rebuilt(*models, row)
+            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))
         return Fit(spectrum, sources, own[0], None, *own[1:])
+
+    def _paired(self, parents):
+        """The labeller and the judge, or None, of each source."""
+        judges = iter(parents[len(self.sources) :])
+        return [
+            (labeller, None if source.keep is None else next(judges))
+            for labeller, source in zip(parents, self.sources, strict=False)
+        ]
 
     def _divided(self, values):
         """The numbers of each source, and those of the fit itself."""
