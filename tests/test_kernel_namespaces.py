@@ -24,7 +24,7 @@ from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Atoms, Moments, mixture, readout
 from modelcollapse.numerics.steps.pooled import pooled
 from modelcollapse.numerics.steps.repeated import accumulate, chain, clean_chain
-from modelcollapse.theory.pipelines.keeps import Margin, Verified
+from modelcollapse.theory.pipelines.keeps import Verified
 from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
 
 POINTS, ATOMS, SOURCES = 8, 12, 3
@@ -126,7 +126,7 @@ KERNELS = {
         )
         for link in LINKS
     },
-    **{f"kept {keep.__name__} {link!r}": kept(keep, link) for keep, link in ((Verified, LINKS[1]), (Margin, LINKS[0]))},
+    "kept rows": kept(Verified, LINKS[1]),
     "angle": (angle, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "readout": (readout, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "pooled": (
