@@ -24,9 +24,9 @@ __all__ = ["NEAREST", "Selection", "selection"]
 
 NEAREST = 1e-4  # the smallest q: directions nearer than this are not told apart
 _FAR = 12.0
-_STEPS = 0.05 * np.arange(-64, 65)
+_STEPS = 0.025 * np.arange(-128, 129)
 _FRACTION = 1 / (1 + np.exp(-np.pi * np.sinh(_STEPS)))
-_WEIGHT = 0.05 * np.pi * np.cosh(_STEPS) * _FRACTION / (1 + np.exp(np.pi * np.sinh(_STEPS)))
+_WEIGHT = 0.025 * np.pi * np.cosh(_STEPS) * _FRACTION / (1 + np.exp(np.pi * np.sinh(_STEPS)))
 
 
 class Selection(NamedTuple):
