@@ -7,7 +7,8 @@ A kernel asks for the namespace of its arguments and computes with it,
 
 NumPy arrays are computed at once, with loops in Python: nothing is compiled, which is what a few points want. JAX
 arrays can be compiled, differentiated to any order and put on devices. `duals.Dual` carries first derivatives along
-with NumPy values. The operations of all three are those of NumPy by the same name (`OPERATIONS`), and
+with NumPy values. The operations of all three are those of NumPy and SciPy by the same name (`OPERATIONS`, `SPECIAL`),
+and
 
     while_loop(unfinished, advance, state)            repeat(count, body, state, length)
     stop_gradient(x)                                  sum_together(*terms)
@@ -36,8 +37,9 @@ OPERATIONS = (
     *("abs", "arctan2", "clip", "conj", "exp", "expm1", "hypot", "imag", "log", "log1p", "maximum", "minimum", "mod"),
     *("real", "round", "sign", "sqrt", "where", "isfinite", "isinf", "isnan", "all", "any", "max", "min", "sum"),
     *("argsort", "asarray", "broadcast_arrays", "broadcast_to", "concatenate", "einsum", "full_like", "ones_like"),
-    *("result_type", "stack", "take_along_axis", "zeros_like"),
+    *("arcsin", "result_type", "stack", "take_along_axis", "zeros_like"),
 )
+SPECIAL = ("erf", "erfc", "ndtr")  # of SciPy, imported at the first use
 
 
 class quiet(np.errstate):
@@ -181,6 +183,7 @@ def _sum_together(*terms):
 
 _NUMPY = SimpleNamespace(
     **{name: getattr(np, name) for name in OPERATIONS},
+    **{name: getattr(duals, name) for name in SPECIAL},
     while_loop=_while_loop,
     repeat=_repeat,
     stop_gradient=lambda x: x,
@@ -188,7 +191,7 @@ _NUMPY = SimpleNamespace(
     sum_together=_sum_together,
 )
 _DUAL = SimpleNamespace(
-    **{name: getattr(duals, name) for name in OPERATIONS},
+    **{name: getattr(duals, name) for name in (*OPERATIONS, *SPECIAL)},
     while_loop=_while_loop,
     repeat=_repeat,
     stop_gradient=duals.value_of,
@@ -201,6 +204,7 @@ _DUAL = SimpleNamespace(
 def _jax():
     import jax
     import jax.numpy as jnp
+    import jax.scipy.special
 
     def repeat(count, body, state, length=None):
         """A static `length` ≥ count allows reverse differentiation; `body` masks what is beyond its count."""
@@ -227,6 +231,7 @@ def _jax():
 
     return SimpleNamespace(
         **{name: getattr(jnp, name) for name in OPERATIONS},
+        **{name: getattr(jax.scipy.special, name) for name in SPECIAL},
         while_loop=jax.lax.while_loop,
         repeat=repeat,
         stop_gradient=jax.lax.stop_gradient,

@@ -185,16 +185,32 @@ expm1 = _analytic(np.expm1, lambda x, y: y + 1)
 log = _analytic(np.log, lambda x, y: 1 / x)
 log1p = _analytic(np.log1p, lambda x, y: 1 / (1 + x))
 sqrt = _analytic(np.sqrt, lambda x, y: 0.5 / y)
+arcsin = _analytic(np.arcsin, lambda x, y: 1 / np.sqrt(1 - x * x))
 abs = _analytic(np.abs, lambda x, y: np.sign(x))
+
+
+def _special(name):
+    """A function of SciPy, which is imported at the first use."""
+
+    def apply(x):
+        from scipy import special
+
+        return getattr(special, name)(x)
+
+    return apply
+
+
+erf = _analytic(_special("erf"), lambda x, y: 2 / np.sqrt(np.pi) * np.exp(-x * x))
+erfc = _analytic(_special("erfc"), lambda x, y: -2 / np.sqrt(np.pi) * np.exp(-x * x))
+ndtr = _analytic(_special("ndtr"), lambda x, y: np.exp(-x * x / 2) / np.sqrt(2 * np.pi))
 conj, real, imag = (_linear(f) for f in (np.conj, np.real, np.imag))
 take_along_axis = _linear(np.take_along_axis)
 stack, concatenate = _jointly(np.stack), _jointly(np.concatenate)
-all, any, arctan2, isfinite, isinf, isnan, round, sign, argsort, full_like, ones_like, zeros_like = map(
+all, any, isfinite, isinf, isnan, round, sign, argsort, full_like, ones_like, zeros_like = map(
     _flag,
     (
         np.all,
         np.any,
-        np.arctan2,
         np.isfinite,
         np.isinf,
         np.isnan,
@@ -227,6 +243,13 @@ def minimum(x, y):
 
 def clip(x, low, high):
     return minimum(maximum(x, low), high)
+
+
+def arctan2(y, x):
+    a, b = value_of(y), value_of(x)
+    value, square = np.arctan2(a, b), a * a + b * b
+    moves = isinstance(y, Dual) or isinstance(x, Dual)
+    return _moved(value, (y, b / square), (x, -a / square)) if moves else value
 
 
 def hypot(x, y):

@@ -15,12 +15,17 @@ from modelcollapse.numerics.equivalents.ridge_equation import solve
 from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.equivalents.sources import shared_sources
+from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
 from modelcollapse.numerics.steps.fit import fit
+from modelcollapse.numerics.steps.kept import Judged, fit_kept
+from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Atoms, Moments, mixture, readout
 from modelcollapse.numerics.steps.pooled import pooled
 from modelcollapse.numerics.steps.repeated import accumulate, chain, clean_chain
+from modelcollapse.theory.pipelines.keeps import Verified
+from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
 
 POINTS, ATOMS, SOURCES = 8, 12, 3
 RNG = np.random.default_rng(0)
@@ -76,6 +81,27 @@ def repeated(step, generations):
 MOVING = np.where(RIDGE > 0, RIDGE, 0.03)  # chains differentiate through λ = 0 by cases
 NOISES = NOISE * np.array([[1.0], [0.5], [2.0]])
 TURNED = np.geomspace(1e-4, 1e2, 6) * np.exp(1j * np.linspace(0.2, 2.9, 6))
+LINKS = (
+    *(Sign(0.1, 0.3), Probit(0.5), Probit(0.5, soft=True), Probit(9.0, soft=True), Logistic(0.25)),
+    *(Logistic(0.25, soft=True), Logistic(9.0, soft=True), Clip(1.0), Quantised([-1, 0, 2], [-2, -1, 1, 3])),
+    OfScore(np.tanh),
+)
+
+
+def kept(keep, link):
+    """A fit on a source with a filter of rows and one without, of three models."""
+    sources = Judged(0, 1, link.form, keep), Judged(2, None, None, None)
+    known = tuple(ROWS[:2]), tuple(EQUAL[:2])
+
+    def run(atoms, noise, models, joint, links, keeps):
+        pairs = joint[0], 0 * joint[0], joint[1]
+        numbers = atoms, atoms.eigenvalues, known[0], noise, known[1], RIDGE, models, pairs
+        return fit_kept(*numbers, (links, ()), (keeps, ()), sources=sources)
+
+    numbers = tuple(float(x) + 0 * NOISE for _, x, _ in link.numbers)
+    return run, (ATOMS_OF, (NOISE, NOISE), MODELS, JOINT, numbers, (0.9 + 0 * NOISE, 0.2 + 0 * NOISE))
+
+
 GENERATIONS = np.arange(POINTS) % 4 * 1.0
 KERNELS = {
     "degrees_of_freedom": (lambda *a: degrees_of_freedom(*a, 2), (SPECTRUM, COUNT, RIDGE)),
@@ -93,6 +119,15 @@ KERNELS = {
         (ATOMS_OF, SHIFTED, ROWS, NOISES, EQUAL * [[1], [0.3], [2]], RIDGE, MODELS, JOINT),
     ),
     "mixture": (lambda c, m, j: mixture(c, m, pairs(j)), (RNG.standard_normal((SOURCES, POINTS)), MODELS, JOINT)),
+    **{
+        f"link {link!r}": (
+            lambda a, m, noise, *values, link=link: linked(a, a.eigenvalues, m, noise, values, form=link.form),
+            (ATOMS_OF, MODELS[0], NOISE, *(float(value) + 0 * NOISE for _, value, _ in link.numbers)),
+        )
+        for link in LINKS
+    },
+    "kept rows": kept(Verified, LINKS[1]),
+    "angle": (angle, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "readout": (readout, (ATOMS_OF, 2 * SPECTRUM, MODELS[0])),
     "pooled": (
         lambda a, p, n, m, j: pooled(a, a.eigenvalues, p, n, m, pairs(j)),

@@ -253,6 +253,11 @@ def _fit(setting, node, step, mean, joint):
         trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
         raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
     parents, sources = step.parents, step.sources
+    if any(source.link is not None for source in sources):
+        linked = next(source.link for source in node.sources if source.link is not None)
+        raise ValueError(f"link = {linked!r} in a fit has no closed form in symbols here; use mc.predict")
+    if step.judges:
+        raise ValueError("keep= in a fit has no closed form in symbols here; use mc.predict")
     rows, weights = ([getattr(source, name) for source in sources] for name in ("samples", "weight"))
     kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
     inputs = [_input(setting, source) for source in node.sources]

@@ -43,6 +43,10 @@ EXPONENT = Domain(low=0, high_open=True, remedy="give a finite exponent of zero 
 ANY_EXPONENT = Domain(low_open=True, high_open=True, remedy="give a finite exponent")
 SURVIVAL = Domain(low=0, high=1, low_open=True, remedy="a survival probability is positive, at most 1")
 PROBABILITY = Domain(low=0, high=1, remedy="a probability lies between 0 and 1")
+FLIPS = Domain(low=0, high=0.5, high_open=True, remedy="above one half the labels are the other class: give less")
+ANGLE = Domain(low=0, high=3.1, low_open=True, remedy="give an angle in radians, between one and opposite directions")
+IMBALANCE = Domain(low=0, high=5, low_open=True, remedy="give an offset in units of the score's deviation, up to 5")
+THRESHOLD = Domain(low=0.05, high=8, remedy="give a margin in units of the score's deviation, from 0.05 to 8")
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,15 @@ QUANTITIES = _table(
     ("first_degrees", "df_1", r"\mathrm{df}_1", POSITIVE, 30.0, "degrees of freedom, order 1"),
     ("second_degrees", "df_2", r"\mathrm{df}_2", POSITIVE, 20.0, "degrees of freedom, order 2"),
     ("feature_ratio", "varrho", r"\varrho", SHARE, 0.6, "(m - df_1)/(m - df_2)"),
+    # classes
+    ("flips", "q_f", "q", FLIPS, 0.1, "share of labels that are flipped"),
+    ("noise_ratio", "h", "h", POSITIVE, 0.6, "label noise over the squared gain, in units of the score's variance"),
+    ("temperature", "gamma_0", r"\gamma", POSITIVE, 0.5, "temperature of labels over the deviation of the score"),
+    ("imbalance", "b_0", "b", IMBALANCE, 0.5, "class offset over the deviation of the score"),
+    ("angle", "vartheta", r"\vartheta", ANGLE, 0.6, "angle between labeller and verifier"),
+    ("right", "k_r", "k_+", SURVIVAL, 0.9, "chance to keep a row whose label the verifier confirms"),
+    ("wrong", "k_w", "k_-", PROBABILITY, 0.2, "chance to keep another row"),
+    ("threshold", "t", "t", THRESHOLD, 0.5, "margin below which scores are kept, in units of their deviation"),
 )
 
 _NAMES = {alias: q for q in QUANTITIES.values() for alias in (q.letter.replace("_", ""), q.letter, q.name)}

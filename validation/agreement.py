@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.theory.pipelines import Model
-from modelcollapse.validation.allowances import finite_size_allowance, without_noise
+from modelcollapse.validation.allowances import angle_allowance, finite_size_allowance, without_noise
 from modelcollapse.validation.problems import problems_of
 from modelcollapse.validation.simulation import simulate_each
 
@@ -41,6 +41,7 @@ class Agreement:
     low, high : the family-wise interval of each mean
     budget : probability that a correct theory is rejected anywhere
     names : one line per point for the table
+    metric : "test_error" or "error_rate", what was compared
     """
 
     prediction: Any
@@ -54,15 +55,16 @@ class Agreement:
     high: np.ndarray = field(repr=False)
     budget: float = 0.01
     names: tuple = field(default=(), repr=False)
+    metric: str = "test_error"
 
     def to_dict(self):
         """Columns by name: flat NumPy arrays, one row per point."""
         predictions, estimates = self._parts()
         columns = {
             "pipeline": np.array(self.names),
-            "predicted": _flat(p.test_error for p in predictions),
-            "simulated": _flat(e.mean for e in estimates),
-            "standard_error": _flat(e.standard_error for e in estimates),
+            "predicted": _flat(getattr(p, self.metric) for p in predictions),
+            "simulated": _flat(_measured(e, self.metric).mean for e in estimates),
+            "standard_error": _flat(_measured(e, self.metric).standard_error for e in estimates),
         }
         for name in ("relative_difference", "allowance", "low", "high", "z", "verdicts"):
             columns[name.removesuffix("s")] = np.ravel(getattr(self, name))
@@ -98,7 +100,17 @@ class Agreement:
 
 
 def crosscheck(
-    model, trials=400, seed=0, *, budget=0.01, allowance=None, resolution=0.25, values=None, inputs=None, **options
+    model,
+    trials=400,
+    seed=0,
+    *,
+    metric="test_error",
+    budget=0.01,
+    allowance=None,
+    resolution=0.25,
+    values=None,
+    inputs=None,
+    **options,
 ):
     """Predictions beside simulations, with a verdict at every point.
 
@@ -109,12 +121,14 @@ def crosscheck(
     trials, seed, values, inputs, options : as for `simulate`
         `relative_error`, `client`, `workers`, `distribution`, `progress`, ... All models and points share one queue
         of work.
+    metric : "test_error" or "error_rate"
+        The squared error of the score, or the 0–1 error against the sign of the truth's score.
     budget : float in (0, 1)
         Probability that a correct theory is called wrong anywhere in the family.
     allowance : float or array, optional
         Relative deviation allowed for finite size. Default: 3/2 (noise) to 4 (signal) times
         Σ 1/(T − df_2 − 3) over the fits that are not exact at finite size (see `modelcollapse.validation.allowances`),
-        so 0 for least squares throughout.
+        so 0 for least squares throughout. Error rates: Σ 1/(T − df_2 − 3) over all fits.
     resolution : float
         An agreement looser than this, relatively, is called undecided: run more trials or larger sizes.
 
@@ -127,12 +141,18 @@ def crosscheck(
     >>> agreement = crosscheck([mc.chain(w0, n, samples=60, noise=0.5) for n in (1, 5)])
     >>> agreement.verdict, float(np.max(agreement.allowance))
     ('agrees', 0.0)
+    >>> crosscheck(mc.fit(w0.label(60, link="sign")), metric="error_rate").verdict
+    'agrees'
     """
     from modelcollapse.numerics.questions.predictions import predict
 
     models = [model] if isinstance(model, Model) else list(model)
     if not models:
         raise ValueError("model is an empty list; give a pipeline, or several")
+    if metric not in ("test_error", "error_rate"):
+        raise ValueError(f"metric = {metric!r} is unknown; give 'test_error' or 'error_rate'")
+    if metric == "error_rate" and options.setdefault("conditional", False):
+        raise ValueError("conditional = True averages test errors; for metric = 'error_rate' leave it out")
     if not 0 < budget < 1:
         raise ValueError(f"budget = {budget!r} is outside (0, 1); give a failure probability such as 0.01")
     problems = [
@@ -142,13 +162,21 @@ def crosscheck(
     estimates = simulate_each(models, trials, seed, values=values, inputs=inputs, **options)
     if allowance is None:
         allowed = [
-            _allowed(m, points, p, values, inputs) for m, points, p in zip(models, problems, predictions, strict=True)
+            _allowed(m, points, p, values, inputs, metric)
+            for m, points, p in zip(models, problems, predictions, strict=True)
         ]
     else:
         allowed = [np.broadcast_to(np.asarray(allowance, float), e.shape) for e in estimates]
     level = 1 - budget / sum(map(len, problems))
     judged = [
-        _judge(p.test_error, e, a, level, resolution, m.spectrum)
+        _judge(
+            getattr(p, metric),
+            _measured(e, metric),
+            a,
+            level,
+            resolution,
+            m.spectrum if metric == "test_error" else None,
+        )
         for p, e, a, m in zip(predictions, estimates, allowed, models, strict=True)
     ]
     names = tuple(
@@ -161,11 +189,17 @@ def crosscheck(
         prediction, estimate = tuple(predictions), tuple(estimates)
     z, relative, verdicts, low, high, allowed = columns
     worst = next(v for v in ("disagrees", "undecided", "agrees") if np.any(verdicts == v))
-    return Agreement(prediction, estimate, z, relative, worst, verdicts, allowed, low, high, budget, names)
+    return Agreement(prediction, estimate, z, relative, worst, verdicts, allowed, low, high, budget, names, metric)
 
 
-def _allowed(model, problems, prediction, values, inputs):
-    """The finite-size allowance at each point, from the noise-free share of its error."""
+def _measured(estimate, metric):
+    return estimate if metric == "test_error" else estimate.error_rate
+
+
+def _allowed(model, problems, prediction, values, inputs, metric):
+    """The finite-size allowance at each point, of a test error from the noise-free share of it."""
+    if metric == "error_rate":
+        return np.reshape([angle_allowance(problem) for problem in problems], prediction.shape)
     from modelcollapse.numerics.questions.predictions import predict
 
     quiet = without_noise(model)
@@ -188,7 +222,7 @@ def _judge(predicted, estimate, allowed, level, resolution, spectrum):
     low, high = estimate.interval(level)
     finite = np.isfinite(predicted)
     target = np.where(finite, predicted, 0)
-    rounding = _ROUNDING * np.max(spectrum.label_variance if not spectrum.free else 1)
+    rounding = _ROUNDING * np.max(1 if spectrum is None or spectrum.free else spectrum.label_variance)
     difference = np.where(np.abs(mean - target) <= rounding, 0, mean - target)
     z = np.divide(difference, error, out=np.where(difference == 0, 0, np.copysign(np.inf, difference)), where=error > 0)
     relative = np.divide(difference, target, out=np.where(difference == 0, 0, np.inf), where=target > 0)

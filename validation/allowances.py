@@ -20,6 +20,8 @@ allowed, which no deviation exceeded in 24 pipelines with 60 directions.
 Sources of other covariances, and populations whose covariances do not commute, count by the eigenvalues of the pooled
 covariance. On rows of a data set the allowance is 2.5 % + 1/(2T): what random subsets of twelve data sets and kernels
 were measured to need (`python -m benchmarks.rows`).
+Angles between predictors and the truth, and so error rates, are second-order expansions and never exact: they are
+allowed Σ 1/(T − df_2 − 3) over the fits, chains counted once.
 
 Fits whose mean is exact at finite size (least squares on one source, T > d + 1, Gaussian inputs) are allowed nothing.
 κ is found here by bisection of its own.
@@ -33,7 +35,7 @@ from scipy.optimize import brentq
 from modelcollapse.theory.pipelines import ancestry
 from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
 
-__all__ = ["NOISE", "SIGNAL", "finite_size_allowance", "inverse_rows_left", "without_noise"]
+__all__ = ["NOISE", "SIGNAL", "angle_allowance", "finite_size_allowance", "inverse_rows_left", "without_noise"]
 
 NOISE, SIGNAL = 1.5, 2.5
 
@@ -48,6 +50,13 @@ def finite_size_allowance(problem, learned=1.0):
     return (NOISE + SIGNAL * learned) * sum(_share(problem, step) for step in problem.steps)
 
 
+def angle_allowance(problem):
+    """The relative deviation allowed to an error rate, inf close to T = d without ridge."""
+    if not isinstance(problem, SimulatedPoint):
+        return problem.allowance(0.0, angles=True)
+    return sum(_share(problem, step, angles=True) for step in problem.steps)
+
+
 def without_noise(model):
     """The same pipeline with noise-free labels."""
     new = {}
@@ -57,7 +66,8 @@ def without_noise(model):
     return new[id(model)]
 
 
-def _share(problem, step):
+def _share(problem, step, angles=False):
+    gaussian = problem.distribution.gaussian and not angles
     if isinstance(step, SimulatedFit) and np.isfinite(step.penalty):
         inputs = np.array([source.inputs for source in step.sources])
         rows = np.array([source.rows for source in step.sources], float)
@@ -65,14 +75,12 @@ def _share(problem, step):
         pooled = (rows * weights) @ inputs / rows.sum()
         if np.isfinite(step.features):
             return _inverse_feature_left(pooled, rows.sum(), step.features, step.penalty)
-        exact = problem.distribution.gaussian and len(rows) == 1 and step.filter is None
+        exact = gaussian and len(rows) == 1 and step.filter is None and step.sources[0].link is None
+        exact = exact and step.sources[0].keep is None
         return _inverse_left(pooled, rows.sum(), step.penalty, exact)
     if isinstance(step, SimulatedRepeat) and step.generations and np.isfinite(step.penalty):
         sizes = range(1, 1 + (step.generations if step.keep else 1))
-        return max(
-            _inverse_left(step.source.inputs, k * step.source.rows, step.penalty, problem.distribution.gaussian)
-            for k in sizes
-        )
+        return max(_inverse_left(step.source.inputs, k * step.source.rows, step.penalty, gaussian) for k in sizes)
     return 0.0
 
 

@@ -56,9 +56,9 @@ class DenseProblem(NamedTuple):
         rows += [step.samples * step.numbers[0] for step in self.steps if isinstance(step, ChainStep | AccumulateStep)]
         return len(self.truth) + sum(count * min(count, len(self.truth)) * len(self.truth) for count in rows)
 
-    def allowance(self, learned):
-        """The relative deviation allowed to a prediction: see `allowances`."""
-        return self.world.allowance(self.steps, learned)
+    def allowance(self, learned, angles=False):
+        """The relative deviation allowed to a test error, or to an error rate: see `allowances`."""
+        return self.world.allowance(self.steps, learned, angles)
 
     def digest(self):
         """A short text that differs for different problems."""
@@ -66,15 +66,16 @@ class DenseProblem(NamedTuple):
         return hashlib.blake2b(content, digest_size=8).hexdigest()
 
     def run(self, key, start, stop):
-        """Test errors of the trials start..stop−1."""
+        """Test errors and 0–1 errors of the trials start..stop−1, (2, stop − start)."""
         streams = Streams(key)
-        return np.array([self._trial(streams, trial) for trial in range(start, stop)])
+        return np.array([self._trial(streams, trial) for trial in range(start, stop)]).T
 
     def _trial(self, streams, trial):
         models = {}
         for i, step in enumerate(self.steps):
             models[i] = _TRIED[type(step)](self.world, i, step, models, lambda k, i=i: streams.at(trial, i, k))
-        return self.world.error(models[len(self.steps) - 1], self.tested)
+        last = models[len(self.steps) - 1]
+        return self.world.error(last, self.tested), self.world.error_rate(last, self.tested)
 
 
 class _Function(NamedTuple):
@@ -122,10 +123,13 @@ class RowsWorld:
     def single(self, samples, noise):
         return Rows(0, samples, noise, 1.0, pool=self.pool)
 
-    def allowance(self, steps, learned):
+    def allowance(self, steps, learned, angles):
         fits = [step for step in steps if isinstance(step, FitStep | ChainStep)]
         rows = [sum(s.samples for s in step.sources) if isinstance(step, FitStep) else step.samples for step in fits]
         return ROWS_ALLOWANCE + SMALL_SAMPLES / min(rows, default=np.inf)
+
+    def error_rate(self, model, tested):
+        return np.nan
 
     def error(self, model, tested):
         rows = self.pools[tested]
@@ -188,7 +192,7 @@ class GaussianWorld:
     def single(self, samples, noise):
         return Rows(0, samples, noise, 1.0)
 
-    def allowance(self, steps, learned):
+    def allowance(self, steps, learned, angles):
         total = 0.0
         for i, step in enumerate(steps):
             if isinstance(step, FitStep) and np.isfinite(step.ridge):
@@ -196,16 +200,27 @@ class GaussianWorld:
                 pooled = sum(
                     source.samples * source.weight * self.covariance_at(i, g) for g, source in enumerate(step.sources)
                 )
-                total += inverse_rows_left(pooled / sum(rows), sum(rows), step.ridge * sum(rows), len(rows) == 1)
+                total += inverse_rows_left(
+                    pooled / sum(rows), sum(rows), step.ridge * sum(rows), len(rows) == 1 and not angles
+                )
             elif isinstance(step, ChainStep | AccumulateStep) and step.numbers[0] and np.isfinite(step.numbers[3]):
                 penalty = step.numbers[3] * (step.samples if isinstance(step, ChainStep) else 1)
                 sizes = range(1, 2 if isinstance(step, ChainStep) else 1 + int(step.rounds))
-                total += max(inverse_rows_left(self.covariance, k * step.samples, penalty, True) for k in sizes)
-        return (NOISE + SIGNAL * learned) * total
+                total += max(inverse_rows_left(self.covariance, k * step.samples, penalty, not angles) for k in sizes)
+        return (1 if angles else NOISE + SIGNAL * learned) * total
 
     def covariance_at(self, place, source):
         factor = self.factors.get((place, source), self.own)
         return factor @ factor.T
+
+    def error_rate(self, model, tested):
+        """The angle between model and truth over π."""
+        covariance = self.covariance if tested is None else tested
+        length = np.sqrt(self.truth @ covariance @ self.truth)
+        along = self.truth @ covariance @ model / length if length else 0.0
+        apart = model - self.truth * (along / length) if length else model
+        across = np.sqrt(max(apart @ covariance @ apart, 0.0))
+        return np.arctan2(across, along) / np.pi if along or across else 0.5
 
     def error(self, model, tested):
         away, covariance = model - self.truth, self.covariance if tested is None else tested

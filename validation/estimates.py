@@ -40,6 +40,7 @@ class Estimate:
     conditional : whether a draw is the mean over the label noise of the last fit
     interrupted : whether fewer trials were run than were asked for
     streams : (problem, key, first, end) per grid point and run, for `merge`
+    error_rate : Estimate of the 0–1 error against the sign of the truth's score; None if `conditional`
     """
 
     mean: np.ndarray
@@ -51,6 +52,7 @@ class Estimate:
     conditional: bool = False
     interrupted: bool = False
     streams: tuple = ()
+    error_rate: "Estimate | None" = None
 
     @classmethod
     def from_draws(cls, draws, tail_index: Any = np.inf, **details):
@@ -110,12 +112,14 @@ class Estimate:
                 f"{other.conditional}; merge estimates of one problem"
             )
         _require_disjoint(self.streams, other.streams, len(self.draws.reshape(-1, self.trials)))
+        both = self.error_rate is not None and other.error_rate is not None
         return Estimate.from_draws(
             np.concatenate([self.draws, other.draws], -1),
             np.minimum(self.tail_index, other.tail_index),
             conditional=self.conditional,
             interrupted=self.interrupted or other.interrupted,
             streams=self.streams + other.streams,
+            error_rate=self.error_rate.merge(other.error_rate) if both else None,  # type: ignore[union-attr]
         )
 
     def to_dict(self):

@@ -11,6 +11,7 @@ m2 = mc.fit(m1.label(20), w0.label(7, weight=2), ridge=0.5)
 import numpy as np
 
 from modelcollapse.theory.pipelines import Accumulate, Chain, Fit, Mixture, Truth, ancestry
+from modelcollapse.theory.pipelines.links import OfScore, Quantised
 
 __all__ = ["listing"]
 
@@ -54,7 +55,21 @@ def _source(source, names):
     given = [_number(source.samples), *_option("noise", source.noise, 0), *_option("weight", source.weight, 1)]
     if source.inputs is not None:
         given.append(f"inputs={getattr(source.inputs, '__name__', None) or _number(source.inputs)}")
+    if source.link is not None:
+        given.append(f"link={_link(source.link)}")
+    if source.keep is not None:
+        numbers = ", ".join(_number(value) for _, value, _ in source.keep.numbers)
+        given.append(f"keep=mc.{type(source.keep).__name__}({names[id(source.keep.model)]}, {numbers})")
     return f"{names[id(source.model)]}.label({', '.join(given)})"
+
+
+def _link(link):
+    if isinstance(link, OfScore):
+        return repr(link)
+    numbers = [_number(value) for _, value, _ in link.numbers]
+    if isinstance(link, Quantised):
+        return f"mc.Quantised({list(link.edges)}, [{', '.join(numbers)}])"
+    return f"mc.{type(link).__name__}({', '.join([*numbers, *map(str, link.options)])})"
 
 
 def _option(name, value, default):

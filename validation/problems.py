@@ -13,6 +13,8 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import evaluate
 from modelcollapse.theory.pipelines.filters import Filter
+from modelcollapse.theory.pipelines.keeps import Keep
+from modelcollapse.theory.pipelines.links import Link, OfScore
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import (
@@ -31,13 +33,17 @@ __all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows",
 
 
 class SimulatedRows(NamedTuple):
-    """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,)."""
+    """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,), link of its labels, the
+    filter of its rows and the step whose model judges them."""
 
     parent: int
     rows: int
     noise: float
     weight: float
     inputs: np.ndarray
+    link: Link | None = None
+    keep: Keep | None = None
+    judge: int | None = None
 
 
 class SimulatedFit(NamedTuple):
@@ -105,7 +111,20 @@ class SimulatedPoint(NamedTuple):
     def digest(self):
         """A short text that differs for different problems."""
         law = (self.distribution.name, self.distribution.df, self.distribution.rows)
-        return hashlib.blake2b(pickle.dumps((self[:3], law, self.steps), 4), digest_size=8).hexdigest()
+        steps = [_comparable(step) for step in self.steps]
+        return hashlib.blake2b(pickle.dumps((self[:3], law, steps), 4), digest_size=8).hexdigest()
+
+
+def _comparable(step):
+    """A step that pickles: functions of the score by their values."""
+    if not isinstance(step, SimulatedFit):
+        return step
+    grid = np.linspace(-8, 8, 1001)
+    sources = [
+        source._replace(link=source.link.labels(None, grid)) if isinstance(source.link, OfScore) else source  # type: ignore[arg-type]
+        for source in step.sources
+    ]
+    return step._replace(sources=sources)
 
 
 def problems_of(model, values=None, inputs=None, distribution="gaussian", df=None):
@@ -220,12 +239,14 @@ def _fit(node, step, directions, point, shape):
         if rows.samples and rows.weight:
             shift = source.inputs
             shift = _at(shift, point, shape, True) if isinstance(shift, np.ndarray) else shift
-            sources.append(
-                SimulatedRows(rows.parent, int(rows.samples), rows.noise, rows.weight, directions.mapped(shift))
-            )
+            link = None if rows.link is None else source.link.filled(rows.link.form[1:], rows.link.values)
+            keep = () if rows.keep is None else (rows.keep.keep(None, *rows.keep.values), rows.keep.model)
+            numbers = int(rows.samples), rows.noise, rows.weight
+            sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link, *keep))
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-    total, parents = sum(rows.samples for rows in step.sources), tuple(rows.parent for rows in sources)
+    total = sum(rows.samples for rows in step.sources)
+    parents = tuple(rows.parent for rows in sources) + tuple(x.judge for x in sources if x.judge is not None)
     if step.filter is None:
         features = np.inf if step.features is None else step.features
         return SimulatedFit(parents, tuple(sources), step.ridge * total, features=features)

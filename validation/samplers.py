@@ -4,8 +4,8 @@
 |---|---|---|
 | student | least squares on one source, T ≥ d, Gaussian inputs | d; a chain n + d |
 | bidiagonal | ridge on one source, isotropic Gaussian inputs | d |
-| bartlett | anything with Gaussian inputs | d² min(T, d) |
-| direct | anything | d T min(T, d), the T × d design itself |
+| bartlett | anything with Gaussian inputs and no link | d² min(T, d) |
+| direct | anything, links too | d T min(T, d), the T × d design itself |
 
 "auto" takes the first that is exact for the fit at hand: a rule of the problem alone, so that a seed gives the same
 numbers everywhere. Another name asks for that sampler in every fit and is refused where it is not exact.
@@ -14,7 +14,7 @@ numbers everywhere. Another name asks for that sampler in every fit and is refus
 labelling models: the error of the noise-free labels plus Σ_i σ_i² ‖A^{-1}x_i‖² (Rao–Blackwell).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +61,8 @@ def sampler_of(distribution, step, wanted="auto"):
 
 
 def _exact_samplers(distribution, step):
-    if not distribution.gaussian:
+    drawn = any(source.link is not None or source.keep is not None for source in step.sources)
+    if not distribution.gaussian or drawn:
         return ["direct"]
     names = ["bartlett", "direct"]
     if len(step.sources) > 1 or step.keep or step.filter is not None or np.isfinite(step.features):
@@ -72,16 +73,16 @@ def _exact_samplers(distribution, step):
     return ["bidiagonal", *names] if inputs[0] > 0 and np.all(inputs == inputs[0]) else names
 
 
-def fit_step(problem, step, labels, place, wanted):
-    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source."""
+def fit_step(problem, step, labels, place, wanted, judges=None):
+    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source, `judges` one or None of the filters of rows."""
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape)
-    return _fitted(problem.distribution, step, labels, place, wanted)
+    return _fitted(problem.distribution, step, labels, place, wanted, judges=judges)
 
 
-def _fitted(distribution, step, labels, place, wanted, generation=0):
+def _fitted(distribution, step, labels, place, wanted, generation=0, judges=None):
     name = sampler_of(distribution, step, wanted)
-    rows, noise, weight, inputs = step.sources[0][1:]
+    rows, noise, weight, inputs = step.sources[0][1:5]
     if name == "student":
         return student_fits(place.generators(generation), labels[0], rows, noise, inputs)
     if name == "bidiagonal":
@@ -92,12 +93,20 @@ def _fitted(distribution, step, labels, place, wanted, generation=0):
         return dense_fit(distribution, step, labels, name, place, generation)
     fitted = np.empty(labels[0].shape)
     for b, generator in enumerate(place.generators(generation)):
+        judged = [None if judge is None else judge[b] for judge in judges or [None] * len(labels)]
         blocks = [
-            _block(distribution, source, label[b], generator, name)
-            for source, label in zip(step.sources, labels, strict=True)
+            _block(distribution, source, label[b], generator, name, judge=judge)
+            for source, label, judge in zip(step.sources, labels, judged, strict=True)
         ]
-        fitted[b] = _solved(generator, blocks, step)
+        fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks))
     return fitted
+
+
+def _with_fewer_rows(step, blocks):
+    """The step with Λ = λT for the rows that are left."""
+    if all(source.keep is None for source in step.sources):
+        return step
+    return step._replace(penalty=step.penalty * sum(len(block.rows) for block in blocks) / step.rows)
 
 
 def _solved(generator, blocks, step):
@@ -106,11 +115,18 @@ def _solved(generator, blocks, step):
     return feature_solution(generator, blocks, step.penalty, step.features)
 
 
-def _block(distribution, source, label, generator, name, noise=1.0):
+def _block(distribution, source, label, generator, name, noise=1.0, judge: Any = None):
     """Rows and noisy labels of a source, times the square root of its weight."""
     draw = distribution.draw if name == "direct" else trapezoid
     rows = draw(generator, source.rows, len(source.inputs)) * np.sqrt(source.weight * source.inputs)
     labels = rows @ label
+    root = np.sqrt(source.weight)
+    if source.link is not None:
+        labels = root * source.link.labels(generator, labels / root)
+    if source.keep is not None:
+        deviation = root * np.sqrt(np.sum(source.inputs * judge**2))
+        kept = source.keep.kept(generator, labels, rows @ judge / (deviation or 1))
+        rows, labels = rows[kept], labels[kept]
     if noise * source.noise:
         labels += noise * source.noise * np.sqrt(source.weight) * generator.standard_normal(len(rows))
     return Block(rows, labels, name == "bartlett" and rows.shape[0] == rows.shape[1])
@@ -162,6 +178,8 @@ def conditional_fit(problem, step, models, place, wanted):
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape), np.zeros(batch)
     keep, sources = step.keep, step.sources
+    if any(source.keep is not None for source in sources):
+        raise ValueError("conditional = True with keep= in the last fit is not supported; give conditional=False")
     if _is_student(problem, step, wanted):
         source = sources[0]
         mean, varied = np.array(labels[0]), source.inputs > 0
@@ -169,7 +187,8 @@ def conditional_fit(problem, step, models, place, wanted):
         added = source.noise**2 * np.sum(problem.tested[varied] / source.inputs[varied])
         count = getattr(step, "generations", 1)
         return mean, added * inverse_sums(place.generators(), source.rows, source.inputs, count, batch)
-    name = "direct" if wanted == "direct" or not problem.distribution.gaussian else "bartlett"
+    exact = _exact_samplers(problem.distribution, step)
+    name = "direct" if wanted == "direct" or "bartlett" not in exact else "bartlett"
     mean, added = np.empty(labels[0].shape), np.empty(batch)
     for b, generator in enumerate(place.generators(generation)):
         if keep:

@@ -85,7 +85,8 @@ def simulate(
 
     Returns
     -------
-    Estimate. An interrupted run (Ctrl-C) returns the trials that were finished.
+    Estimate, its `error_rate` another one: the share of test inputs on which sign(x·ŵ) is not sign(x·w0), exactly for
+    every trial (the angle between ŵ and w0 over π). An interrupted run (Ctrl-C) returns the trials that were finished.
 
     Raises
     ------
@@ -197,7 +198,7 @@ class _Run:
     def __init__(self, shape, problems, conditional, sampler, backend, first_trial):
         self.shape, self.problems, self.conditional = shape, problems, conditional
         self.sampler, self.backend, self.first_trial = sampler, backend, first_trial
-        self.draws = np.empty((len(problems), 0))
+        self.draws = np.empty((2, len(problems), 0))  # test errors and 0–1 errors
         self.there = np.empty((len(problems), 0), bool)
 
     @property
@@ -207,8 +208,8 @@ class _Run:
         return int(missing[0]) if missing.size else self.there.shape[1]
 
     def grow(self, goal):
-        more = goal - self.draws.shape[1]
-        self.draws = np.pad(self.draws, ((0, 0), (0, more)))
+        more = goal - self.there.shape[1]
+        self.draws = np.pad(self.draws, ((0, 0), (0, 0), (0, more)))
         self.there = np.pad(self.there, ((0, 0), (0, more)))
 
     def batches(self, goal, keys, batch_size):
@@ -225,15 +226,15 @@ class _Run:
                 yield point, (problem, keys[point], first + start, first + stop, *options)
 
     def take(self, point, start, draws):
-        here = slice(start - self.first_trial, start - self.first_trial + len(draws))
-        self.draws[point, here] = draws
+        here = slice(start - self.first_trial, start - self.first_trial + draws.shape[1])
+        self.draws[:, point, here] = draws
         self.there[point, here] = True
 
     def next_goal(self, relative_error, max_trials):
         """How many trials are needed in all, judged by those that are there."""
         if relative_error is None:
             return self.done
-        mean, spread = self.draws.mean(1), self.draws.std(1, ddof=1)
+        mean, spread = self.draws[0].mean(1), self.draws[0].std(1, ddof=1)
         needed = np.max(np.divide(spread, relative_error * mean, out=np.zeros_like(mean), where=spread > 0) ** 2)
         if needed <= self.done:
             return self.done
@@ -243,13 +244,15 @@ class _Run:
         if self.done < 2:
             raise KeyboardInterrupt
         span = (self.first_trial, self.first_trial + self.done)
-        return Estimate.from_draws(
-            self.draws[:, : self.done].reshape(*self.shape, self.done),
-            np.reshape([tail_index(problem) for problem in self.problems], self.shape),
-            conditional=self.conditional,
-            interrupted=interrupted,
-            streams=tuple((problem.digest(), key, *span) for problem, key in zip(self.problems, keys, strict=False)),
-        )
+        errors, rates = self.draws[..., : self.done].reshape(2, *self.shape, self.done)
+        details = {
+            "interrupted": interrupted,
+            "streams": tuple((problem.digest(), key, *span) for problem, key in zip(self.problems, keys, strict=False)),
+        }
+        tails = np.reshape([tail_index(problem) for problem in self.problems], self.shape)
+        known = not self.conditional and not np.isnan(rates).any()
+        rate = Estimate.from_draws(rates, **details) if known else None
+        return Estimate.from_draws(errors, tails, conditional=self.conditional, error_rate=rate, **details)
 
 
 def _advance(goals, keys, batch_size, workers, client, bar):
@@ -271,6 +274,10 @@ def _backend(problems, sampler, wanted):
     plain = all(step.filter is None and np.isinf(step.features) for step in steps)
     if wanted == "jax" and not plain:
         raise ValueError("backend = 'jax' has no fits by a filter or over random features; give 'numpy' or 'auto'")
+    linked = any(source.link is not None or source.keep is not None for step in steps for source in step.sources)
+    if wanted == "jax" and linked:
+        raise ValueError("backend = 'jax' draws no labels through a link and filters no rows; give 'numpy' or 'auto'")
+    plain = plain and not linked
     if wanted != "auto" or not plain:
         return "jax" if wanted == "jax" else "numpy"
     dense = any(trial_cost(problem, sampler) > len(problem.truth) ** 2 * _DEVICE_DIM for problem in problems)

@@ -36,7 +36,10 @@ def tail_index(problem):
             continue
         inherited = min((index[p] for p in step.parents), default=np.inf)
         if isinstance(step, SimulatedFit):
-            noisy = any(s.noise for s in step.sources) or len({s.parent for s in step.sources}) > 1
+            noisy = (
+                any(s.noise or s.link is not None or s.keep is not None for s in step.sources)
+                or len({s.parent for s in step.sources}) > 1
+            )
             rows = [sum(s.rows for s in step.sources)] if noisy else []
             directions = min(np.count_nonzero(np.max([s.inputs for s in step.sources], 0)), step.features)
         elif isinstance(step, SimulatedRepeat):

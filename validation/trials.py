@@ -11,7 +11,10 @@ __all__ = ["run_trials"]
 
 
 def run_trials(problem, key, start, stop, sampler="auto", conditional=False, backend="numpy"):
-    """Test errors of the trials start..stop−1, (stop − start,): a pure function of its arguments."""
+    """Test errors and 0–1 errors of the trials start..stop−1, (2, stop − start): a pure function of its arguments.
+
+    The 0–1 error of a trial averaged over its label noise (`conditional`) is NaN: it is no average of that kind.
+    """
     if not isinstance(problem, SimulatedPoint):
         return problem.run(key, start, stop)
     streams, trials, added = Streams(key), range(start, stop), 0.0
@@ -28,13 +31,28 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
             drawn = [generator.standard_normal(len(problem.truth)) for generator in place.generators()]
             models[i] = step.ratio * problem.truth + step.spread * np.array(drawn)
         elif isinstance(step, SimulatedFit):
-            models[i] = fit_step(problem, step, [models[source.parent] for source in step.sources], place, sampler)
+            labels = [models[source.parent] for source in step.sources]
+            judges = [None if source.judge is None else models[source.judge] for source in step.sources]
+            models[i] = fit_step(problem, step, labels, place, sampler, judges)
         else:
             models[i] = repeat_step(problem, step, models[step.parents[0]], place, sampler)
         for parent in last_use[i]:
             del models[parent]
-    error = models[len(problem.steps) - 1] - problem.truth
-    return np.sum(problem.tested * error**2, axis=1) + added  # row by row: a matrix product would depend on the batch
+    fitted = models[len(problem.steps) - 1]
+    error = fitted - problem.truth
+    errors = np.sum(problem.tested * error**2, axis=1) + added  # row by row: a matrix product would depend on the batch
+    return np.stack([errors, np.full(len(trials), np.nan) if conditional else error_rates(problem, fitted)])
+
+
+def error_rates(problem, fitted):
+    """How often sign(x·ŵ) is not sign(x·w0) for Gaussian test inputs: the angle between ŵ (B, d) and w0 over π."""
+    length = np.sqrt(np.sum(problem.tested * problem.truth**2))
+    if not length:
+        return np.full(len(fitted), 0.5)
+    unit = problem.truth / length
+    along = np.sum(problem.tested * fitted * unit, axis=1)
+    across = np.sqrt(np.sum(problem.tested * (fitted - along[:, None] * unit) ** 2, axis=1))
+    return np.where((along == 0) & (across == 0), 0.5, np.arctan2(across, along) / np.pi)
 
 
 def _last_uses(steps):

@@ -6,7 +6,7 @@ import numpy as np
 
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
-from modelcollapse.numerics.steps.dense import combined, energy, fit_dense
+from modelcollapse.numerics.steps.dense import angle_dense, combined, energy, fit_dense
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -74,6 +74,11 @@ class OnGaussian:
         covariance = self.covariance_of_inputs if tested is None else tested
         bias = energy(covariance, moments.deviation, None)
         return bias, bias * 0 if moments.spread is None else energy(covariance, moments.deviation * 0, moments.spread)
+
+    def angle(self, moments, tested):
+        """Mean angle to the truth, overlap, mean squares of the score and of the truth's."""
+        covariance = self.covariance_of_inputs if tested is None else tested
+        return angle_dense(covariance, self.weights, moments.deviation, moments.spread)
 
     def scales(self, place, step):
         """The smallest and the largest ridge between which a fit changes its behaviour."""

@@ -18,12 +18,14 @@ import numpy as np
 from modelcollapse.numerics import steps
 from modelcollapse.numerics.arrays import compiled, namespace, on_device, quiet
 from modelcollapse.numerics.equivalents import sources
-from modelcollapse.numerics.equivalents.shares import divide
+from modelcollapse.numerics.equivalents.shares import divide, times
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
 from modelcollapse.numerics.steps import pooled
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
+from modelcollapse.numerics.steps.kept import Judged, fit_kept
+from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
@@ -35,7 +37,7 @@ from modelcollapse.theory.pipelines.steps import (
     SurrogateStep,
 )
 
-__all__ = ["OnSpectrum"]
+__all__ = ["OnSpectrum", "judged"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,9 @@ class OnSpectrum:
 
     @staticmethod
     def reads_last(step):
-        """Whether the last step's error, and its clean error, come from one kernel: a ridge fit on one source."""
-        return isinstance(step, FitStep) and step.plain and len(step.sources) == 1
+        """Whether the last step's error, and its clean error, come from one kernel: a ridge fit on the scores of one
+        source."""
+        return isinstance(step, FitStep) and step.plain and len(step.parents) == 1 and step.sources[0].link is None
 
     def read_last(self, place, step, model, tested):
         """(bias, variance), the same of clean labels, and the flag of a last fit on one source."""
@@ -106,6 +109,76 @@ class OnSpectrum:
 
 
 def _fit(here, place, step, models, joint):
+    if step.judges:
+        return _fit_kept(here, place, step, models, joint)
+    if all(source.link is None for source in step.sources):
+        return _fit_scores(here, place, step, models, joint)
+    step, models, joint, gains = _unlinked(here, place, step, models, joint)
+    moments, projections, converged = _fit_scores(here, place, step, models, joint)
+    moved = tuple(x if g is None else x * g[:, None] for x, g in zip(projections, gains, strict=False))
+    return moments, (*moved, *projections[len(gains) :]), converged
+
+
+def _fit_kept(here, place, step, models, joint):
+    """A fit of which some rows were kept for their labels or scores; all inputs are alike."""
+    moments, pushes, converged = fit_kept(
+        here.atoms,
+        here.inputs(place, step)[0],
+        *(tuple(getattr(source, name) for source in step.sources) for name in ("samples", "noise", "weight")),
+        step.ridge,
+        **judged(step, models, joint, here.atoms),
+    )
+    places = list(dict.fromkeys(step.parents))
+    first = {parent: step.parents.index(parent) for parent in places}
+    projections = [
+        pushes[places.index(parent)] if first[parent] == i else 0 * pushes[0] for i, parent in enumerate(step.parents)
+    ]
+    return moments, tuple(projections), (converged,)
+
+
+def judged(step, models, joint, atoms):
+    """What the kernels of `steps.kept` need to know of a fit's models, links and filters of rows."""
+    places = list(dict.fromkeys(step.parents))
+    lanes = len(models[places[0]].ratio)
+    known = tuple(
+        Judged(
+            places.index(source.parent),
+            None if source.keep is None else places.index(source.keep.model),
+            None if source.link is None else source.link.form,
+            None if source.keep is None else source.keep.keep,
+        )
+        for source in step.sources
+    )
+    return {
+        "models": tuple(models[place] for place in places),
+        "joint": _joint_triangle(places, 0, joint, lanes, atoms),
+        "link_values": tuple(() if source.link is None else source.link.values for source in step.sources),
+        "keep_values": tuple(() if source.keep is None else source.keep.values for source in step.sources),
+        "sources": known,
+    }
+
+
+def _unlinked(here, place, step, models, joint):
+    """A fit on linked labels as one on scores: each source has a label model of its own, g·w, and the link's noise."""
+    inputs, parents = here.inputs(place, step), step.parents
+    sources, labels, gains = [], {}, []
+    for i, (source, s) in enumerate(zip(step.sources, inputs, strict=True)):
+        labels[i], noise, gain = models[source.parent], source.noise, None
+        if source.link is not None:
+            labels[i], noise, gain = linked(here.atoms, s, labels[i], noise, source.link.values, form=source.link.form)
+        gains.append(gain)
+        sources.append(replace(source, parent=i, noise=noise, link=None))
+
+    def between(i, k):
+        value = joint(parents[i], parents[k])
+        for gain in (gains[i], gains[k]):
+            value = value if value is None or gain is None else times(gain[:, None], value)
+        return value
+
+    return replace(step, sources=tuple(sources)), labels, between, gains
+
+
+def _fit_scores(here, place, step, models, joint):
     if not step.plain:
         return _fit_pooled(here, place, step, models, joint)
     inputs = here.inputs(place, step)

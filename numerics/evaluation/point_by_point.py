@@ -58,6 +58,20 @@ class PointQuestion(NamedTuple):
                 line[here] = value
         return [result.reshape(self.shape) for result in found]
 
+    def angles(self):
+        """Mean angle to the truth, overlap, mean squares of the score and of the truth's, each of the grid's shape."""
+        if not hasattr(self.population, "angle"):
+            raise ValueError(
+                "error rates on rows are not known in closed form; simulate, or use a spectrum or mc.gaussian"
+            )
+        found = []
+        for point in range(int(np.prod(self.shape))):
+            numbers = [float(x[point]) for x in self.numbers]
+            moments, flags = last_moments(self.reading.schedule, numbers, self.population)
+            require_found(all_found(flags))
+            found.append(self.population.angle(moments, self.tested))
+        return [np.reshape(part, self.shape) for part in np.reshape(found, (-1, 4)).T]
+
     def by_row(self):
         """The expected squared error of each row of the tested pool, (*grid, rows)."""
         found = []

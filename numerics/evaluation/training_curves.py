@@ -44,6 +44,8 @@ def training_curve(question):
     last = schedule.steps[-1]
     if not isinstance(last, FitStep) or last.filter is None or len(last.sources) > 1 or last.filter.filter is Ridge:
         return None
+    if any(source.link is not None for source in last.sources):
+        return None
     if not grid.one_spectrum or grid.points < FEWEST:
         return None
     *columns, durations = (flat(number, grid.shape) for number in grid.numbers)

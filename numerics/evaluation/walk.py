@@ -17,7 +17,7 @@ What moments are depends on the population, which offers six moves:
 from modelcollapse.theory.pipelines.reading import cleaned
 from modelcollapse.theory.pipelines.steps import TruthStep
 
-__all__ = ["error_parts", "label_model", "last_moments"]
+__all__ = ["error_parts", "label_model", "last_moments", "moments_before_last"]
 
 
 def error_parts(schedule, numbers, population, tested):
@@ -41,18 +41,24 @@ def error_parts(schedule, numbers, population, tested):
 
 def label_model(schedule, numbers, population):
     """Moments of the model that labels the last fit, a fit on one source, and all flags."""
-    moments, flags = _walk(schedule, schedule.steps[:-1], numbers, population)
+    moments, _, flags = _walk(schedule, schedule.steps[:-1], numbers, population)
     return moments[schedule.steps[-1].parents[0]], flags
+
+
+def moments_before_last(schedule, numbers, population):
+    """Moments of the parents of the last model, by place, and the function of their covariances."""
+    moments, joint, _ = _walk(schedule, schedule.steps[:-1], numbers, population)
+    return {place: moments[place] for place in schedule.steps[-1].parents}, joint
 
 
 def last_moments(schedule, numbers, population):
     """Moments of the last model, and all flags."""
-    moments, flags = _walk(schedule, schedule.steps, numbers, population)
+    moments, _, flags = _walk(schedule, schedule.steps, numbers, population)
     return moments[len(schedule.steps) - 1], flags
 
 
 def _walk(schedule, steps, numbers, population):
-    """Moments of the models of the first steps that are still needed after them, and the flags."""
+    """Moments of the models of the first steps that are still needed after them, their covariances, the flags."""
     moments, covariances, flags = {}, {}, ()
 
     def joint(i, k):
@@ -78,4 +84,4 @@ def _walk(schedule, steps, numbers, population):
             covariances.pop(pair, None)
         for k in schedule.last_read[i]:
             del moments[k]
-    return moments, flags
+    return moments, joint, flags

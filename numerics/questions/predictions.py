@@ -80,6 +80,67 @@ class Prediction:
             raise ValueError("this Prediction has no rows; call predict on a model whose truth is mc.rows(...)")
         return rows()
 
+    @functools.cached_property
+    def _angles(self):
+        if self._question is None:
+            raise ValueError("this Prediction was not made by predict and has no error rate; call predict(model)")
+        from modelcollapse.numerics.questions.classes import angles
+
+        return angles(self._question())
+
+    @property
+    def error_rate(self):
+        """The 0–1 error: how often sign(x·ŵ) is not sign(x·w0) on Gaussian test inputs, averaged over fits.
+
+        The mean angle between ŵ and w0 over π, with its second-order term (`numerics.steps.angles`): 0 for the truth,
+        1/2 for a predictor that knows nothing. Linear labels have one too.
+
+        >>> import numpy as np, modelcollapse as mc
+        >>> w0 = mc.truth(mc.isotropic(1000))
+        >>> first = mc.fit(w0.label(4000, link="sign"))
+        >>> second = mc.fit(first.label(4000, link="sign"))
+        >>> cosines = [np.cos(np.pi * mc.predict(model).error_rate) for model in (first, second)]
+        >>> bool(np.isclose(cosines[1], cosines[0] ** 2, rtol=1e-3))      # the cosines of a chain multiply
+        True
+        """
+        return (self._angles.angle / np.pi)[()]
+
+    @property
+    def overlap(self):
+        """ρ, the correlation of the scores x·ŵ and x·w0 in the deterministic equivalent, in [−1, 1]."""
+        return self._angles.overlap[()]
+
+    def error_rate_against(self, labels):
+        """The 0–1 error against noisy test labels: mc.Sign(flips), mc.Probit(scale) or mc.Logistic(scale) of the truth.
+
+        >>> import modelcollapse as mc
+        >>> found = mc.predict(mc.fit(mc.truth(mc.isotropic(100)).label(400, link="sign")))
+        >>> bool(abs(found.error_rate_against(mc.Sign(flips=0.1)) - (0.1 + 0.8 * found.error_rate)) < 1e-12)
+        True
+        """
+        return self._angles.error_rate(labels)
+
+    def calibration(self, score, labels="sign"):
+        """P(label = + | score x·ŵ): the reliability curve; `score` broadcasts with the grid, `labels` as for
+        `error_rate_against`.
+
+        >>> import modelcollapse as mc
+        >>> found = mc.predict(mc.fit(mc.truth(mc.isotropic(100)).label(400, link="sign")))
+        >>> float(found.calibration(0.0)), bool(found.calibration(1.0) > found.calibration(0.5))
+        (0.5, True)
+        """
+        return self._angles.calibration(score, labels)
+
+    def log_loss(self, slope=1.0, labels="sign"):
+        """Mean log-loss of the probabilities 1/(1 + exp(−slope·score)); `slope` broadcasts with the grid.
+
+        >>> import numpy as np, modelcollapse as mc
+        >>> found = mc.predict(mc.fit(mc.truth(mc.isotropic(100)).label(400, link="sign")))
+        >>> bool(found.log_loss(3.0) < found.log_loss(0.0)), bool(np.isclose(found.log_loss(0.0), np.log(2)))
+        (True, True)
+        """
+        return self._angles.log_loss(slope, labels)
+
     @property
     def shape(self):
         return np.shape(self.test_error)

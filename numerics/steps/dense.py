@@ -15,9 +15,32 @@ import numpy as np
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.symmetric import solve
+from modelcollapse.numerics.steps.angles import finished
 from modelcollapse.numerics.steps.fit import inflation
 
-__all__ = ["combined", "energy", "fit_dense"]
+__all__ = ["angle_dense", "combined", "energy", "fit_dense"]
+
+
+def angle_dense(covariance, truth, deviation, spread):
+    """`angles.angle` of a model with matrices: mean angle, overlap, mean squares of its score and of the truth's."""
+    pulled = covariance @ truth
+    square = truth @ pulled
+    length = np.sqrt(square) if square > 0 else 1.0
+    mean = truth - deviation
+    along = pulled @ mean / length
+    apart = mean - truth * (along / length)
+    seen = np.zeros_like(covariance) if spread is None else covariance @ spread
+    turned = seen @ covariance
+    along_variance = truth @ turned @ truth / length**2
+    across = max(apart @ covariance @ apart + np.trace(seen) - along_variance, 0.0)
+    crossed = 2 * apart @ turned @ truth / length
+    squares = (
+        np.sum(seen * seen.T)
+        - 2 * pulled @ (seen.T @ (spread @ pulled) if spread is not None else 0 * pulled) / length**2
+    )
+    across_variance = max(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), 0.0)
+    moments = (square, along, across, along_variance, crossed, across_variance)
+    return finished(np.array(False), *(np.asarray(float(value)) for value in moments))
 
 
 def energy(covariance, deviation, spread):

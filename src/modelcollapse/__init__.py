@@ -34,6 +34,8 @@ _PUBLIC = {  # public name -> the module that holds it
     "GradientFlow": "modelcollapse.theory.pipelines.filters",
     "GradientDescent": "modelcollapse.theory.pipelines.filters",
     "IteratedRidge": "modelcollapse.theory.pipelines.filters",
+    **dict.fromkeys(("Sign", "Probit", "Logistic", "Clip", "Quantised"), "modelcollapse.theory.pipelines.links"),
+    **dict.fromkeys(("Verified", "Margin"), "modelcollapse.theory.pipelines.keeps"),
     "predict": "modelcollapse.numerics.questions.predictions",
     "gradient": "modelcollapse.numerics.questions.derivatives",
     "FakeData": "modelcollapse.numerics.questions.shortcuts",

@@ -80,6 +80,22 @@ def test_covariances_that_commute_are_a_spectrum(name, finite_size):
         assert np.isclose(getattr(found, part), value, rtol=1e-9, atol=1e-12 * scale), part
 
 
+@pytest.mark.parametrize("name", ["one fit", "two sources", "graph", "null model"])
+def test_error_rates_are_those_of_the_spectrum(name):
+    found, expected = (
+        mc.predict(PIPELINES[name](mc.truth(p), inputs_of(p)), inputs=inputs_of(p)) for p in (DENSE, SPECTRUM)
+    )
+    assert np.isclose(found.error_rate, expected.error_rate, rtol=1e-9)
+    assert np.isclose(found.overlap, expected.overlap, rtol=1e-9, atol=1e-12)
+
+
+def test_error_rates_agree_with_simulation():
+    w0, teacher, fake, tested = mixed()
+    model = mc.fit(w0.label(50, 0.5), teacher.label(120, 0.5, weight=0.5, inputs=fake), ridge=0.1)
+    agreement = mc.crosscheck(model, trials=200, inputs=tested, metric="error_rate", progress=False)
+    assert agreement.verdict == "agrees", str(agreement)
+
+
 def test_shifted_test_inputs():
     models = [PIPELINES["two sources"](mc.truth(p), inputs_of(p)) for p in (DENSE, SPECTRUM)]
     errors = [mc.predict(m, inputs=inputs_of(p)).test_error for m, p in zip(models, (DENSE, SPECTRUM), strict=True)]

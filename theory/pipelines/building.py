@@ -5,6 +5,8 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
 from modelcollapse.theory.pipelines.filters import Filter
+from modelcollapse.theory.pipelines.keeps import Margin
+from modelcollapse.theory.pipelines.links import Logistic, Probit, Sign
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
 from modelcollapse.theory.populations.population import Population
@@ -73,9 +75,15 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
         other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"
         raise ValueError(f"filter = {filter!r} comes with {other}; give one or the other")
-    if (filter is not None or features is not None) and len({source.shift for source in sources}) > 1:
-        name = "filter" if features is None else "features"
+    judged = any(source.keep is not None for source in sources)
+    pooled = filter is not None or features is not None or judged
+    if pooled and len({source.shift for source in sources}) > 1:
+        name = "keep" if judged else "filter" if features is None else "features"
         raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or use a ridge")
+    if judged and (filter is not None or features is not None):
+        name = "filter" if features is None else "features"
+        raise ValueError(f"{name} on sources with keep= is not derived; fit by a ridge, or give sources without keep")
+    _refuse_unjudged_links(sources)
     if filter is not None:
         spectrum.require("filter", f"filter = {filter!r}")
         return Fit(spectrum, sources, None, filter)
@@ -135,6 +143,23 @@ def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, pen
         leaf("noise", noise, domains.NOISE),
         leaf("penalty", penalty, domains.RIDGE),
     )
+
+
+def _refuse_unjudged_links(sources):
+    for source in sources:
+        known = source.link is None or isinstance(source.link, Sign | Probit | Logistic)
+        offset = isinstance(source.link, Sign) and (is_expression(source.link.offset) or np.any(source.link.offset))
+        if source.keep is not None and (not known or offset):
+            raise ValueError(
+                f"link = {source.link!r} with keep= is not derived; give mc.Sign without offset, mc.Probit, "
+                "mc.Logistic or no link"
+            )
+        other = isinstance(source.keep, Margin) and source.keep.of is not source.model
+        if other and (isinstance(source.link, Logistic) or getattr(source.link, "soft", False)):
+            raise ValueError(
+                f"link = {source.link!r} with the margin of another model is not derived; give mc.Sign, a hard "
+                "mc.Probit or no link, or the margin of the model that labels"
+            )
 
 
 def refuse_interpolating_chain(spectrum, ridge, generations):

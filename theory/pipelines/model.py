@@ -12,7 +12,9 @@ import numpy as np
 
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
-from modelcollapse.theory.pipelines.steps import MixtureStep
+from modelcollapse.theory.pipelines.keeps import Keep, share_kept
+from modelcollapse.theory.pipelines.links import Link, link_of
+from modelcollapse.theory.pipelines.steps import Kept, Linked, MixtureStep, Rows
 
 __all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
 
@@ -77,7 +79,16 @@ class Model:
             new[id(node)] = node._rebuilt(spectrum, [new[id(parent)] for parent in node.parents], values)
         return new[id(self)]
 
-    def label(self, samples: Number, noise: Number = 0.0, *, weight: Number = 1.0, inputs: Any = None) -> "Source":
+    def label(
+        self,
+        samples: Number,
+        noise: Number = 0.0,
+        *,
+        weight: Number = 1.0,
+        inputs: Any = None,
+        link: Any = None,
+        keep: Any = None,
+    ) -> "Source":
         """Fresh inputs with this model's labels: one source for `fit`.
 
         Parameters
@@ -92,6 +103,16 @@ class Model:
             Where the inputs come from, by default as the population says. On a spectrum: eigenvalues of this source's
             input covariance in its eigenbasis (covariate shift), an array (..., atoms) or a function of the
             eigenvalues; on a dense Gaussian population: a covariance (d, d); on rows: the name of a pool.
+        link : None, "sign", Sign, Probit, Logistic, Clip, Quantised or function of the score
+            How the score x·w becomes a label (`theory.pipelines.links`); None is the score itself. Noise is added to
+            the label that the link gives.
+        keep : None, Verified or Margin
+            Which rows are kept (`theory.pipelines.keeps`); `samples` counts them before. `Source.kept` is the share.
+
+        >>> from modelcollapse.theory.pipelines import truth
+        >>> from modelcollapse.theory.spectra import isotropic
+        >>> truth(isotropic(100)).label(300, link="sign")
+        300 rows by truth, noise=0, link=Sign(flips=0, offset=0)
         """
         return Source(
             self,
@@ -99,6 +120,8 @@ class Model:
             leaf("noise", noise, domains.NOISE),
             leaf("weight", weight, domains.WEIGHT),
             self.spectrum.checked_inputs("inputs", inputs),
+            _link_of(link, self.spectrum),
+            _keep_of(keep, self.spectrum),
         )
 
     def __mul__(self, coefficient):
@@ -213,13 +236,41 @@ class Source:
     noise: Number
     weight: Number
     inputs: Any = None
+    link: Link | None = None
+    keep: Keep | None = None
 
     domains: ClassVar = {"samples": domains.SOURCE_SAMPLES, "noise": domains.NOISE, "weight": domains.WEIGHT}
 
     @property
     def numbers(self):
         """(name, leaf, domain) of every number, like those of a model."""
-        return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+        own = tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
+        return own + tuple(number for part in (self.link, self.keep) if part is not None for number in part.numbers)
+
+    @property
+    def kept(self):
+        """The expected share of the rows that `keep` leaves: np.float64 or an array of the grid's shape, 1 without."""
+        return np.float64(1) if self.keep is None else share_kept(self)
+
+    def step(self, parent, judge, numbers):
+        """What readers see of this source: places of its models, numbers or their places in the order of `numbers`."""
+        (samples, noise, weight), of_link, of_keep = self._divided(numbers)
+        link = None if self.link is None else Linked(self.link.form, of_link)
+        keep = None if self.keep is None else Kept(type(self.keep), judge, of_keep)
+        return Rows(parent, samples, noise, weight, self.inputs is not None, self.pool, link, keep)
+
+    def rebuilt(self, model, judge, values):
+        """The same source of other models, with other numbers."""
+        (samples, noise, weight), of_link, of_keep = self._divided(values)
+        link = None if self.link is None else self.link.filled(self.link.options, of_link)
+        keep: Any = None if self.keep is None else type(self.keep)
+        keep = keep if keep is None else keep(judge, *of_keep)
+        return Source(model, samples, noise, weight, self.inputs, link, keep)
+
+    def _divided(self, values):
+        """Numbers of the source itself, of its link and of its filter of rows."""
+        end = 3 + (0 if self.link is None else len(self.link.numbers))
+        return tuple(values[:3]), tuple(values[3:end]), tuple(values[end:])
 
     @property
     def pool(self):
@@ -240,15 +291,37 @@ class Source:
         return hash((self.model, self._content()))
 
     def _content(self):
-        return self.shift, tuple(key(value) for _, value, _ in self.numbers)
+        form = None if self.link is None else self.link.form
+        kept = None if self.keep is None else (type(self.keep), self.keep.model)
+        return self.shift, form, kept, tuple(key(value) for _, value, _ in self.numbers)
 
     def __repr__(self):
-        weight = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
+        more = "" if _is_one(self.weight) else f", weight={show(self.weight)}"
         if self.pool is None:
-            shifted = "" if self.inputs is None else ", shifted inputs"
+            more += "" if self.inputs is None else ", shifted inputs"
         else:
-            shifted = "" if self.pool == self.model.spectrum.default_pool else f", inputs={self.pool!r}"
-        return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{weight}{shifted}"
+            more += "" if self.pool == self.model.spectrum.default_pool else f", inputs={self.pool!r}"
+        more += "" if self.link is None else f", link={self.link!r}"
+        more += "" if self.keep is None else f", keep={self.keep!r}"
+        return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{more}"
+
+
+def _link_of(link, population):
+    if link is not None:
+        population.require("link", f"link = {link!r}")
+    return link_of(link)
+
+
+def _keep_of(keep, spectrum):
+    if keep is None:
+        return None
+    spectrum.require("keep", f"keep = {keep!r}")
+    if not isinstance(keep, Keep):
+        shown = keep.__name__ if isinstance(keep, type) else repr(keep)
+        raise TypeError(f"keep = {shown} is no filter of rows; give mc.Verified(by=model) or mc.Margin(of=model)")
+    require_model(f"keep: {keep.model_name}", keep.model)
+    require_one_spectrum([spectrum, keep.model.spectrum])
+    return keep
 
 
 def sources_of(node):

@@ -9,7 +9,7 @@ from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, show
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.model import Model, Source
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Rows, Trained, TruthStep
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Trained, TruthStep
 
 __all__ = ["Accumulate", "Chain", "Fit", "Truth"]
 
@@ -52,7 +52,8 @@ class Fit(Model):
 
     @property
     def parents(self):
-        return tuple(source.model for source in self.sources)
+        judges = tuple(source.keep.model for source in self.sources if source.keep is not None)
+        return tuple(source.model for source in self.sources) + judges
 
     @property
     def numbers(self):
@@ -65,8 +66,8 @@ class Fit(Model):
     def step(self, parents, numbers):
         rows, own = self._divided(numbers)
         sources = tuple(
-            Rows(parent, *row, shifted=source.inputs is not None, pool=source.pool)
-            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.step(*models, row)
+            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
@@ -75,18 +76,28 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            Source(parent, *row, inputs=source.inputs)
-            for parent, row, source in zip(parents, rows, self.sources, strict=True)
+            source.rebuilt(*models, row)
+            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))
         return Fit(spectrum, sources, own[0], None, *own[1:])
 
+    def _paired(self, parents):
+        """The labeller and the judge, or None, of each source."""
+        judges = iter(parents[len(self.sources) :])
+        return [
+            (labeller, None if source.keep is None else next(judges))
+            for labeller, source in zip(parents, self.sources, strict=False)
+        ]
+
     def _divided(self, values):
         """The numbers of each source, and those of the fit itself."""
-        width = len(Source.domains)
-        end = width * len(self.sources)
-        return [values[i : i + width] for i in range(0, end, width)], values[end:]
+        rows, end = [], 0
+        for source in self.sources:
+            rows.append(values[end : end + len(source.numbers)])
+            end += len(source.numbers)
+        return rows, values[end:]
 
     def __repr__(self):
         rows = [repr(source) for source in self.sources[:4]]

@@ -13,6 +13,7 @@ no later step will read, and the models that are read there for the last time.
 """
 
 import functools
+from dataclasses import replace
 from typing import NamedTuple
 
 from modelcollapse.theory.numbers.domains import Domain
@@ -100,11 +101,12 @@ def _scheduled(steps):
 def cleaned(steps):
     """The same last fit with every label it sees written by the truth: its Schedule, and where its steps stood.
 
-    Mixtures keep their parts (each part cleaned), a fit sees the truth instead of its label models, and repeated fits
-    become their clean counterparts. The leaves are the same.
+    Mixtures keep their parts (each part cleaned), a fit sees the truth instead of its label models (judged as before),
+    and repeated fits become their clean counterparts. The leaves are the same.
     """
     new: list = [TruthStep()]
     where, origin = {}, [0]
+    judges = _copied(steps, new, origin)
     wanted, stack = set(), [len(steps) - 1]
     while stack:
         i = stack.pop()
@@ -118,7 +120,7 @@ def cleaned(steps):
             where[i] = 0
             continue
         if isinstance(step, FitStep):
-            step = step.on(0)
+            step = step.by([0] * len(step.sources), [judges[place] for place in step.judges])
         elif isinstance(step, MixtureStep):
             step = MixtureStep(tuple(where[parent] for parent in step.parents), step.coefficients)
         elif isinstance(step, ChainStep | AccumulateStep):
@@ -127,6 +129,35 @@ def cleaned(steps):
         new.append(step)
         origin.append(i)
     return _scheduled(tuple(new)), tuple(origin)
+
+
+def _copied(steps, new, origin):
+    """Append the judges of the fits that `cleaned` keeps, with all of their ancestors: their places by old place."""
+    place: dict = {i: 0 for i, step in enumerate(steps) if isinstance(step, TruthStep)}
+    stack, wanted = [len(steps) - 1], set()
+    while stack:
+        step = steps[stack.pop()]
+        if isinstance(step, FitStep):
+            wanted |= set(step.judges)
+        else:
+            stack.extend(step.parents)
+    for i in range(len(steps) - 1, -1, -1):
+        if i in wanted:
+            wanted |= set(steps[i].parents)
+    for i in sorted(wanted - place.keys()):
+        step = steps[i]
+        if isinstance(step, FitStep):
+            count = len(step.sources)
+            moved = [place[parent] for parent in step.parents]
+            step = step.by(moved[:count], moved[count:])
+        elif isinstance(step, MixtureStep):
+            step = MixtureStep(tuple(place[parent] for parent in step.parents), step.coefficients)
+        else:
+            step = replace(step, start=place[step.start])
+        place[i] = len(new)
+        new.append(step)
+        origin.append(i)
+    return place
 
 
 def checked_values(model, values):

@@ -19,6 +19,8 @@ __all__ = [
     "CleanAccumulateStep",
     "CleanChainStep",
     "FitStep",
+    "Kept",
+    "Linked",
     "MixtureStep",
     "Rows",
     "Step",
@@ -91,9 +93,32 @@ class MixtureStep(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Linked(Step):
+    """The form of a link (its class and options) and its numbers, in the order of its own."""
+
+    form: tuple
+    values: tuple
+
+    def mapped(self, function):
+        return Linked(self.form, _many(self.values, function))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Step):
+    """A filter of rows: its class, the place of the model that judges, and its numbers, in the order of its domains."""
+
+    keep: type
+    model: int
+    values: tuple
+
+    def mapped(self, function):
+        return Kept(self.keep, self.model, _many(self.values, function))
+
+
+@dataclass(frozen=True, slots=True)
 class Rows(Step):
     """One source of a fit: who labels its rows, how many, with which noise and weight, on inputs that are shifted or
-    come from a pool."""
+    come from a pool, through which link, and which of them are kept."""
 
     parent: int
     samples: Any
@@ -101,8 +126,19 @@ class Rows(Step):
     weight: Any
     shifted: bool = False
     pool: str | None = None
+    link: Linked | None = None
+    keep: Kept | None = None
 
-    quantities: ClassVar = ("samples", "noise", "weight")
+    def mapped(self, function):
+        samples, noise, weight = _many((self.samples, self.noise, self.weight), function)
+        link = None if self.link is None else self.link.mapped(function)
+        keep = None if self.keep is None else self.keep.mapped(function)
+        return Rows(self.parent, samples, noise, weight, self.shifted, self.pool, link, keep)
+
+    def by(self, labeller, judge):
+        """The same rows with another labeller, and another judge if they are judged."""
+        keep = None if self.keep is None else replace(self.keep, model=judge)
+        return replace(self, parent=labeller, keep=keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +154,10 @@ class Trained(Step):
 
 @dataclass(frozen=True, slots=True)
 class FitStep(Step):
-    """One fit: by a ridge, over random features if their number is given, or by a filter instead of the ridge."""
+    """One fit: by a ridge, over random features if their number is given, or by a filter instead of the ridge.
+
+    Its parents are the models that label its sources, then those that judge them.
+    """
 
     sources: tuple[Rows, ...]
     ridge: Any = None
@@ -127,7 +166,12 @@ class FitStep(Step):
 
     @property
     def parents(self):
-        return tuple(source.parent for source in self.sources)
+        return tuple(source.parent for source in self.sources) + self.judges
+
+    @property
+    def judges(self):
+        """The places of the models that decide which rows are kept."""
+        return tuple(source.keep.model for source in self.sources if source.keep is not None)
 
     @property
     def plain(self):
@@ -144,7 +188,14 @@ class FitStep(Step):
 
     def on(self, parent):
         """The same fit with all of its labels written by one model."""
-        return replace(self, sources=tuple(replace(source, parent=parent) for source in self.sources))
+        return self.by([parent] * len(self.sources), self.judges)
+
+    def by(self, labellers, judges):
+        """The same fit with other models in the places of its own."""
+        judges = iter(judges)
+        kept = [next(judges) if source.keep is not None else None for source in self.sources]
+        pairs = zip(self.sources, labellers, kept, strict=True)
+        return replace(self, sources=tuple(source.by(labeller, judge) for source, labeller, judge in pairs))
 
 
 @dataclass(frozen=True, slots=True)

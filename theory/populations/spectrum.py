@@ -63,7 +63,7 @@ class Spectrum(Population):
     leaves: tuple
     unexplained: float
     _origin: "Spectrum | None"
-    supported = frozenset({"accumulate", "filter", "features"})
+    supported = frozenset({"accumulate", "filter", "features", "link", "keep"})
 
     def __init__(self, eigenvalues, signal, multiplicity=1.0):
         self._fill(*described(eigenvalues, signal, multiplicity))

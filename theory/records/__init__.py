@@ -30,6 +30,8 @@ TOPICS = (
     "gaussian_chains",
     "discrete_chains",
     "random_features",
+    "classes",
+    "verification",
 )
 
 

@@ -46,7 +46,9 @@ def error_by_group(groups, errors, *, ylabel="expected squared error", ax=None):
             )
         means = np.bincount(place, values) / counts
         ax.plot(np.arange(len(names)) + shift, means, marker, color=colour, label=label or None, markersize=7)
-    ax.set_xticks(np.arange(len(names)), [f"{n}\n{c} row{'s' * (c > 1)}" for n, c in zip(names, counts, strict=True)])
+    ax.set_xticks(
+        np.arange(len(names)), [f"{n}\n{c} row{'s' if c > 1 else ''}" for n, c in zip(names, counts, strict=True)]
+    )
     ax.set(ylabel=ylabel, ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
     ax.grid(True, axis="y", alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,175 @@
+"""Routes of classes as labels and of verification: integrals over the scores, spectral densities, recursions."""
+
+import itertools
+
+import mpmath
+import numpy as np
+from formula_references import MarchenkoPastur, chi_square_mean
+from formula_route import least_squares_noise, route
+from mpmath import mpf
+from scipy import special
+from scipy.optimize import minimize_scalar
+
+RATIO = {"noise_ratio": (0.05, 3.0)}
+
+
+X, W = np.polynomial.legendre.leggauss(64)
+
+
+def normal(z):
+    return np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+
+
+def normal_mean(f, *bounds):
+    """∫ f φ between bounds, cut where something bends: 64 Gauss-Legendre nodes a piece, in double precision."""
+    cuts = [float(x) for x in bounds]
+    total = 0.0
+    for low, high in itertools.pairwise(cuts):
+        z = (low + high + (high - low) * X) / 2
+        total += (high - low) / 2 * W @ (f(z) * normal(z))
+    return mpf(total)
+
+
+def half_line(f):
+    return 2 * normal_mean(f, 0, 0.3, 1, 3, 7, 14)
+
+
+def ratio_of(slope, square=1):
+    return (square - slope**2) / slope**2
+
+
+@route("sign_noise_ratio")
+def _(flips):
+    return ratio_of(half_line(lambda z: z * float((1 - flips) - flips)))
+
+
+@route("probit_noise_ratio", ranges={"temperature": (0.3, 20.0)})
+def _(temperature):
+    return ratio_of(half_line(lambda z: z * special.erf(z / float(temperature) / np.sqrt(2))))
+
+
+@route("soft_chain_temperature", tolerance=1e-9)  # a slope by differences
+def _():
+    return mpmath.findroot(lambda g: mpmath.diff(lambda u: mpmath.erf(u / g / mpmath.sqrt(2)), 0) - 1, 0.7)
+
+
+def turned(aspect, ridge, noise_ratio):
+    """tan² of the angle of a ridge fit, by the density of eigenvalues of isotropic data."""
+    density = MarchenkoPastur(aspect)
+    kept = density.mean(lambda x: x / (x + ridge))
+    square = density.mean(lambda x: (x / (x + ridge)) ** 2)
+    return (square + noise_ratio * float(aspect) * density.mean(lambda x: x / (x + ridge) ** 2)) / kept**2 - 1
+
+
+@route("angle_isotropic", ranges=RATIO | {"effective_ridge": (0.1, 10.0), "aspect": (0.05, 0.95)})
+def _(aspect, effective_ridge, noise_ratio):
+    return turned(aspect, float(effective_ridge * (1 - aspect / (1 + effective_ridge))), float(noise_ratio))
+
+
+@route("best_angle_isotropic", ranges={"noise_ratio": (0.3, 3.0), "aspect": (0.05, 0.7)}, count=3)
+def _(aspect, noise_ratio):
+    found = minimize_scalar(
+        lambda u: float(turned(aspect, mpmath.exp(u), float(noise_ratio))), bounds=(-5, 2), options={"xatol": 1e-9}
+    )
+    return mpf(found.fun)
+
+
+@route(
+    "class_chain_error", ranges=RATIO | {"generator_aspect": (0.05, 0.9), "aspect": (0.05, 0.9), "generations": (0, 8)}
+)
+def _(aspect, generator_aspect, generations, noise_ratio):
+    lost = mpmath.log1p(noise_ratio * least_squares_noise(aspect))
+    lost += generations * mpmath.log1p(noise_ratio * least_squares_noise(generator_aspect))
+    return mpmath.atan(mpmath.sqrt(mpmath.expm1(lost))) / mpmath.pi
+
+
+@route("sign_error_perpendicular", ranges={"samples": (10.0, 1000.0), "dimension": (2.0, 300.0)})
+def _(samples, dimension, flips):
+    slope = half_line(lambda z: z * float((1 - flips) - flips))
+    across = samples - 1 - (samples - 1) * slope**2  # of the labels, E y² − E (u·y)²/‖u‖²
+    return across / (samples - 1) * (dimension - 1) * chi_square_mean(lambda x: 1 / x, samples - dimension + 1)
+
+
+def balanced(b, noise):
+    """b' of labels sign(z + b), the noise of least squares given."""
+    mean = normal_mean(lambda z: z**0, -b, 0, 1, 3, 14) - normal_mean(lambda z: z**0, -14, -3, -b)
+    slope = normal_mean(lambda z: z, -b, 0, 1, 3, 14) - normal_mean(lambda z: z, -14, -3, -b)
+    return mean / slope / mpmath.sqrt(1 + (1 - mean**2 - slope**2) / slope**2 * noise)
+
+
+@route("class_balance_map", ranges={"imbalance": (0.05, 2.0), "generator_aspect": (0.02, 0.9)})
+def _(imbalance, generator_aspect):
+    return balanced(imbalance, least_squares_noise(generator_aspect))
+
+
+SMALL = tuple({"generator_aspect": aspect} for aspect in (1e-5, 3e-5, 1e-4, 3e-4))
+
+
+@route("class_balance_threshold", points=SMALL, tolerance=1e-3)  # the next order is about φ_0, relatively
+def _(generator_aspect):
+    noise = least_squares_noise(generator_aspect)
+    start = mpmath.sqrt(generator_aspect)
+    return mpmath.findroot(
+        lambda b: balanced(b, noise) / b - 1, (0.6 * start, 1.4 * start), solver="anderson", tol=1e-20
+    )
+
+
+def selected(angle, right, wrong):
+    """(share, A, b) of kept rows on sign labels, along the labeller and across it, z over a half line."""
+    cot, right, wrong = float(mpmath.cot(angle)), float(right), float(wrong)
+
+    def moment(z_power, across):
+        def integrand(z):
+            t = z * cot
+            inside = (special.ndtr(t), normal(t), special.ndtr(t) - t * normal(t))[across]
+            whole = (1, 0, 1)[across]
+            return z**z_power * (right * inside + wrong * (whole - inside))
+
+        return half_line(integrand)
+
+    share = moment(0, 0)
+    matrix = mpmath.matrix([[moment(2, 0), moment(1, 1)], [moment(1, 1), moment(0, 2)]]) / share
+    return share, matrix, mpmath.matrix([moment(1, 0), moment(0, 1)]) / share
+
+
+ANGLES = {"angle": (0.1, 2.5)}
+
+
+@route("verified_share", ranges=ANGLES, count=3)
+def _(angle, right, wrong):
+    return selected(angle, right, wrong)[0]
+
+
+@route("verified_angle", ranges=ANGLES, count=3)
+def _(angle, right, wrong):
+    _, matrix, b = selected(angle, right, wrong)
+    learned = mpmath.lu_solve(matrix, b)
+    return angle - mpmath.atan2(learned[1], learned[0])
+
+
+@route("verified_noise_ratio", ranges=ANGLES, count=3)
+def _(angle):
+    _, matrix, b = selected(angle, mpf(1), mpf(0))
+    learned = mpmath.lu_solve(matrix, b)
+    return (1 - (b.T * learned)[0]) / (learned.T * learned)[0]
+
+
+KEPT = {"samples": (300.0, 3000.0), "dimension": (10.0, 100.0), "right": (0.5, 1.0), "wrong": (0.0, 0.45)}
+
+
+@route("verified_chain_angle", ranges=KEPT)
+def _(samples, dimension, right, wrong):
+    added = ratio_of(half_line(lambda z: z)) * dimension / (right * samples - dimension)
+    square = mpf(0)
+    for _ in range(1000):
+        square = (mpmath.sqrt(square) * (right + wrong) / (2 * right)) ** 2 + added
+    return square
+
+
+@route("margin_noise_ratio")
+def _(threshold):
+    cuts = [mpf(x) * threshold / 4 for x in range(5)]
+    share, size, square = (normal_mean(lambda z, p=p: z**p, *cuts) for p in range(3))
+    size, square = size / share, square / share
+    slope = size / square
+    return (1 - slope * size) / slope**2
