@@ -124,9 +124,10 @@ class RowsWorld:
         return Rows(0, samples, noise, 1.0, pool=self.pool)
 
     def allowance(self, steps, learned, angles):
-        fits = [step for step in steps if isinstance(step, FitStep | ChainStep)]
-        rows = [sum(s.samples for s in step.sources) if isinstance(step, FitStep) else step.samples for step in fits]
-        return ROWS_ALLOWANCE + SMALL_SAMPLES / min(rows, default=np.inf)
+        """Every fit, and every generation, on few rows adds what an equivalent leaves out."""
+        fits = [sum(source.samples for source in step.sources) for step in steps if isinstance(step, FitStep)]
+        chains = [step.generations / step.samples for step in steps if isinstance(step, ChainStep)]
+        return ROWS_ALLOWANCE + SMALL_SAMPLES * (sum(1 / rows for rows in fits) + sum(chains))
 
     def error_rate(self, model, tested):
         return np.nan
