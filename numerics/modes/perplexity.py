@@ -19,6 +19,7 @@ from modelcollapse.numerics.modes.atoms import atoms_of
 from modelcollapse.numerics.modes.founders import started
 from modelcollapse.numerics.modes.functionals import missing_mass
 from modelcollapse.numerics.modes.information import _population
+from modelcollapse.theory.modes.parameters import traced
 
 __all__ = ["log_loss", "mean_log_count"]
 
@@ -53,8 +54,10 @@ def _size(law, size):
 def mean_log_count(loop, samples, smoothing):
     """Σ_i q_i E ln(N_i + s)."""
     xp = namespace(smoothing)
-    low = -math.log(float(np.max(_population(loop) if samples is None else samples)) + 2.0) - 39
-    high = math.log(45.0 / min(float(np.min(smoothing)), 1.0))
+    most = _population(loop) if samples is None else samples
+    low = -39 - math.log(1e12 if traced(most) else float(np.max(most)) + 2.0)
+    least = 1e-6 if traced(smoothing) else float(np.min(smoothing))
+    high = math.log(45.0 / min(least, 1.0))
     t = np.exp(np.arange(low, high + _STEP, _STEP))
     shape = np.broadcast_shapes(loop.shape, np.shape(samples) if samples is not None else (), np.shape(smoothing))
     t = t.reshape(-1, *[1] * len(shape))

@@ -205,16 +205,24 @@ def zipf(beta, *, cut=None, exponent=None, size=math.inf):
     >>> bool(zipf(1.5, cut=100).missing_mass(1e12) >= 0.99 * (1 - zipf(1.5, size=100).modes(1)) + 0.04)
     True
     """
-    size = given("size", size, SIZE, traceable=False)
+    size = _counted("size", size)
     finite = np.all(np.isfinite(size)) and not np.any(np.isinf(size))
     beta = given("beta", beta, Domain(low=0, high_open=True, remedy="give a finite exponent") if finite else EXPONENT)
-    cut = None if cut is None else given("cut", cut, SIZE, traceable=False)
+    cut = None if cut is None else _counted("cut", cut)
     cut = None if cut is not None and np.all(np.isinf(cut)) else cut
     if exponent is not None:
         summed = finite or (cut is not None and np.all(np.isfinite(cut)))
         domain = Domain(low=0, high_open=True, remedy="give a finite exponent") if summed else EXPONENT
         exponent = given("exponent", exponent, domain)
     return Zipf(beta, cut, exponent, float(size) if np.ndim(size) == 0 else size)
+
+
+def _counted(name, value):
+    """A whole number of symbols that float64 can count, or inf."""
+    value = given(name, value, SIZE, traceable=False)
+    finite = np.where(np.isinf(np.asarray(value, float)), 1.0, np.asarray(value, float))
+    Domain(1, 2.0**53, remedy="give a number of symbols below 2^53, or inf").check(name, finite)
+    return value
 
 
 def frequencies(p):
