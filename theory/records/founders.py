@@ -167,7 +167,11 @@ FORMULAS = (
         regime="exact",
         source=OWN,
         derivation="Right if the symbol is among those of the founders and no labelling was wrong.",
-        conditions=(UNSURE, Condition(eps < 1, "then no label is right: lower mislabelled")),
+        conditions=(
+            UNSURE,
+            Condition(eps < 1, "then no label is right: lower mislabelled"),
+            Condition(n >= 1, "labels are written once at least: raise generations"),
+        ),
         limits=(("mislabelled", 0, (1 - p) ** B),),
     ),
     Formula(
