@@ -75,6 +75,8 @@ def log_miss(mean, variance, p):
     """ln E(1-p)^B of (1); 0 where no ball is thrown."""
     xp = namespace(mean, variance, p)
     some = mean > 0
+    if xp is namespace(0.0) and not np.any(variance):  # a fixed number: the logarithm once for all of them
+        return np.where(some, mean * np.log1p(-p), 0.0)
     thinning = _thinning(xp, mean, variance, some)
     return xp.where(some, xp.where(some, mean, 1.0) / thinning * xp.log1p(-thinning * p), 0.0)
 

@@ -10,6 +10,8 @@
     phase_diagram    what limits the scaling laws, over two exponents
     agreement        predicted against measured, point by point
     directions       what is lost of the signal by eigendirection
+    modes_left       what a loop leaves of its modes, over generations
+    rank_frequency   frequencies by rank, before a loop and after
 
 Without `ax` a new figure is made outside pyplot, so that nothing stays open and no backend is chosen.
 Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their
@@ -19,8 +21,19 @@ own marker.
 from modelcollapse._pictures.agreements import agreement
 from modelcollapse._pictures.curves import error_curves, error_parts
 from modelcollapse._pictures.directions import directions
+from modelcollapse._pictures.modes import modes_left, rank_frequency
 from modelcollapse._pictures.phases import phase_diagram
 from modelcollapse._pictures.ridge_paths import ridge_path
 from modelcollapse._pictures.style import COLOURS
 
-__all__ = ["COLOURS", "agreement", "directions", "error_curves", "error_parts", "phase_diagram", "ridge_path"]
+__all__ = [
+    "COLOURS",
+    "agreement",
+    "directions",
+    "error_curves",
+    "error_parts",
+    "modes_left",
+    "phase_diagram",
+    "rank_frequency",
+    "ridge_path",
+]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from modelcollapse.theory.modes.laws import Frequencies, Zipf
 from modelcollapse.theory.modes.loops import Chain, Graph, Loop, Pool
 from modelcollapse.theory.modes.parameters import given, traced
 from modelcollapse.theory.numbers.domains import Domain
@@ -19,7 +20,7 @@ from modelcollapse.validation.estimates import Estimate
 from modelcollapse.validation.modes.draws import sampler_of
 from modelcollapse.validation.streams import Streams, seed_sequence, stream_key
 
-__all__ = ["SimulatedLoop", "simulate"]
+__all__ = ["SimulatedLoop", "one_run", "simulate"]
 
 _RUNS = Domain(low=2, high_open=True, whole=True, remedy="a standard error needs two runs at least")
 _WHOLE = Domain(low=0, high_open=True, whole=True, remedy="draws can be counted only in whole numbers; round them")
@@ -187,3 +188,22 @@ def _measured(family, last, samples, smoothing, size):
         row["log_loss"] = loss - unseen * np.log(smoothing)
         row["perplexity"] = np.exp(row["log_loss"])
     return row
+
+
+def one_run(loop, seed=0):
+    """Frequencies in falling order: those of the last generation of one run, and the truth's first 2 n for its n.
+
+    >>> from modelcollapse.theory.modes.loops import replace, zipf
+    >>> left, law = one_run(replace(zipf(1.5), 10, 100))
+    >>> bool(abs(left.sum() - 1) < 1e-12), len(law) >= len(left)
+    (True, True)
+    """
+    loop = _at(loop, (), ())
+    truth = sampler_of(loop.law, truth=True)
+    family = _Family(Streams(stream_key(seed_sequence(seed), 0)).at(0), sampler_of(loop.law), truth)
+    _, copies = family.by_symbol(_RUN[type(loop)](loop, family))
+    left = np.sort(copies / copies.sum())[::-1]
+    if isinstance(loop.law, Frequencies):
+        return left, np.sort(loop.law.truth)[::-1]
+    most = min(loop.law.symbols, max(100, 2 * len(left))) if isinstance(loop.law, Zipf) else len(left)
+    return left, np.exp(truth.log_frequency(np.arange(1.0, most + 1)))
