@@ -7,9 +7,10 @@ their stable form (`Formula.computed_as`), whose functions are:
 
     GeometricSum(y, k) = (1 - (1-y)^k)/y            DigammaGap(x) = ψ(x) - log x
     LogAccumulated(x, k) = log Π_{i≤k} (1 - x/i²)   DigammaDrop(x, a) = ψ(x) - ψ(x-a)
-    Expm1(x) = e^x - 1                              LogGammaGap(x) = log [Γ(x+1/2)/(Γ(x) √x)]
+    GammaDrop(x, a) = log Γ(x+a) - log Γ(x)
+    Expm1(x) = e^x - 1, Log1m(x) = log(1 - x)       LogGammaGap(x) = log [Γ(x+1/2)/(Γ(x) √x)]
 
-The three gaps move x upwards by their recurrences and end with the asymptotic series of ψ and log Γ.
+The gaps and drops move x upwards by their recurrences and end with the asymptotic series of ψ and log Γ.
 
 >>> import jax
 >>> from modelcollapse.theory import catalogue
@@ -83,6 +84,12 @@ class _Printer(JaxPrinter):
         size = length(quantity(str(next(arrays).base.label)).length)
         bounds = "" if (low, high) == (1, size) else f", {self._print(low)}, {self._print(high)}"
         return f"total(lambda {self._print(j)}: {self._print(expr.function)}, {self._print(size)}{bounds})"
+
+    def _print_uppergamma(self, expr):
+        return f"uppergamma({', '.join(map(self._print, expr.args))})"
+
+    def _print_lowergamma(self, expr):
+        return f"lowergamma({', '.join(map(self._print, expr.args))})"
 
     def _print_Piecewise(self, expr):
         *cases, (last, _) = expr.args
@@ -180,6 +187,16 @@ def _digamma_gap(x):
     return head - 1 / (2 * top) - series / top**2
 
 
+def _gamma_drop(x, a):
+    head = sum(jnp.log1p(a / (x + i)) for i in range(_SHIFTS))
+    y = x + _SHIFTS
+    series = sum(
+        bernoulli / (2 * n * (2 * n - 1)) * ((y + a) ** (1 - 2 * n) - y ** (1 - 2 * n))
+        for n, bernoulli in enumerate(_BERNOULLI, start=1)
+    )
+    return (y - 0.5) * jnp.log1p(a / y) + a * (jnp.log(y + a) - 1) + series - head
+
+
 def _log_gamma_gap(x):
     head = sum(jnp.log1p(-1 / (2 * (x + i) + 1) ** 2) / 2 for i in range(_SHIFTS))
     top = x + _SHIFTS
@@ -205,10 +222,14 @@ TABLE = {
     "Ei": special.expi,
     "expint": special.expn,
     "Expm1": jnp.expm1,
+    "Log1m": lambda x: jnp.log1p(-x),
     "GeometricSum": _geometric_sum,
     "LogAccumulated": _log_accumulated,
     "DigammaDrop": _digamma_drop,
     "DigammaGap": _digamma_gap,
+    "GammaDrop": _gamma_drop,
+    "uppergamma": lambda s, x: special.gammaincc(s, x) * special.gamma(s),
+    "lowergamma": lambda s, x: special.gammainc(s, x) * special.gamma(s),
     "LogGammaGap": _log_gamma_gap,
 }
 

@@ -6,6 +6,9 @@ from modelcollapse.theory.formulas import evaluated
 
 EXPONENTS = {
     "capacity": (1.1, 4.0),
+    "tail_exponent": (1.1, 3.5),
+    "generator_exponent": (1.1, 4.5),
+    "growth": (1.02, 4.0),
     "source": (0.05, 3.0),
     "ridge_exponent": (0.0, 3.0),
     "generations_exponent": (0.0, 1.0),
@@ -84,6 +87,7 @@ def _number(q, uniform, given, relations, known):
         return _clipped(uniform(max(low, span[0]), min(high, span[1])), low, high, relations)
     if np.isfinite(high):
         share = uniform(0.0, 1.0) or 1e-3 * q.domain.low_open
+        share -= 1e-3 * (q.domain.high_open and share == 1)
         return _clipped(low + (high - low) * share, low, high, relations)
     if low > 0 or (relations and low != q.domain.low):
         return low + max(abs(low), 1e-3) * 10.0 ** uniform(-2.0, 3.0)

@@ -20,7 +20,7 @@ from modelcollapse.validation.kernel_chains import predict_chain
 
 SIGNED = {"--coef0", "--generations", "--noise", "--generator-noise", "--ell"}  # of exponents, -1 or -inf may be meant
 BASE = {"curve": ["--isotropic", "5"], "ridge": ["--isotropic", "5"], "crosscheck": ["--isotropic", "5"],
-        "exponent": ["1.5", "0.5"], "formulas": [], "demo": []}  # fmt: skip
+        "exponent": ["1.5", "0.5"], "formulas": [], "demo": [], "modes": ["--zipf", "1.5"]}  # fmt: skip
 
 
 def numeric_options():
@@ -49,7 +49,7 @@ def test_a_number_outside_its_domain_is_refused_by_its_option(run, command, opti
     if allowed or (option == "--coef0" and number != "nan"):
         pytest.skip("any real number is meant")
     base = BASE[command]
-    if option in ("--isotropic", "--power-law"):
+    if option in ("--isotropic", "--power-law", "--zipf"):
         base, number = [], f"{number} 0.5" if option == "--power-law" else number
     values = number.split()
     status, _, err = run(command, *base, *([f"{option}={values[0]}"] if len(values) == 1 else [option, *values]))

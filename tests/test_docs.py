@@ -154,7 +154,8 @@ def test_every_record_is_explained_on_a_page_of_theory():
 def exports():
     """Full names of all public objects."""
     parts = {"modelcollapse": mc.__all__} | {
-        f"modelcollapse.{name}": getattr(mc, name).__all__ for name in ("theory", "numerics", "validation", "plot")
+        f"modelcollapse.{name}": getattr(mc, name).__all__
+        for name in ("modes", "theory", "numerics", "validation", "plot")
     }
     return {f"{part}.{name}" for part, names in parts.items() for name in names if not name.startswith("_")}
 
@@ -208,6 +209,8 @@ def test_the_built_pages_show_the_help_of_commands(inventory):
 SHOWN_BY = {  # what a function returns is shown by its example
     "Agreement": "crosscheck",
     "Estimate": "simulate",
+    "Law": "zipf",
+    "Loop": "replace",
     "Formula": "catalogue",
     "KernelChain": "kernel_chain",
     "Prediction": "predict",

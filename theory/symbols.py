@@ -42,6 +42,11 @@ DRAWS = Domain(low=2, high_open=True, whole=True, remedy="give two or more draws
 EXPONENT = Domain(low=0, high_open=True, remedy="give a finite exponent of zero or more")
 ANY_EXPONENT = Domain(low_open=True, high_open=True, remedy="give a finite exponent")
 SURVIVAL = Domain(low=0, high=1, low_open=True, remedy="a survival probability is positive, at most 1")
+INNER_SHARE = Domain(0, 1, True, True, remedy="give a share between 0 and 1")
+FOUNDERS = Domain(low=0, low_open=True, high_open=True, remedy="give a positive number of draws")
+KEPT_MODES = Domain(low=1, high_open=True, whole=True, remedy="give a whole number of modes")
+MODES = Domain(low=2, high_open=True, whole=True, remedy="give two modes or more")
+GROWTH = Domain(low=1, low_open=True, high_open=True, remedy="give a factor above 1")
 PROBABILITY = Domain(low=0, high=1, remedy="a probability lies between 0 and 1")
 FLIPS = Domain(low=0, high=0.5, high_open=True, remedy="above one half the labels are the other class: give less")
 ANGLE = Domain(low=0, high=3.1, low_open=True, remedy="give an angle in radians, between one and opposite directions")
@@ -127,6 +132,21 @@ QUANTITIES = _table(
     ("probability", "p", "p", PROBABILITY, 0.01, "probability of an event"),
     ("diversity", "H_0", "H_0", PROBABILITY, 0.45, "1 - sum of squared probabilities, real distribution"),
     ("survival", "g", "g", SURVIVAL, 0.6, "survival of a Poisson branching process"),
+    # rare events
+    ("tail_exponent", "beta_p", r"\beta", CAPACITY, 1.5, "Zipf: symbol i has the frequency i^-beta/zeta(beta)"),
+    ("generator_exponent", "beta_g", r"\beta'", CAPACITY, 2.0, "the exponent with which a generator draws"),
+    ("founders", "B", "B", FOUNDERS, 40, "draws of the law that a sample goes back to"),
+    ("kept_modes", "k_c", "k_c", KEPT_MODES, 100, "the most frequent symbols that a generator keeps"),
+    ("kept_mass", "P_c", "P", INNER_SHARE, 0.9, "the mass of these symbols"),
+    ("kept_share", "vartheta", r"\vartheta", INNER_SHARE, 0.9, "the share that is to be kept for ever"),
+    ("real_part", "pi_r", r"\pi", INNER_SHARE, 0.1, "share of a learner's samples that is real"),
+    ("growth", "r_g", "r", GROWTH, 1.5, "each generation's size over that of the one before"),
+    ("hits", "s_h", "s", POSITIVE, 0.7, "draws per item of one round of a pool"),
+    ("modes", "V", "V", MODES, 50, "symbols of equal frequency"),
+    ("occurrences", "N_o", "N", POSITIVE, 10, "occurrences of one symbol in the real sample"),
+    ("mislabelled", "varepsilon", r"\varepsilon", SHARE, 0.05, "chance that one labelling is wrong"),
+    ("entropy", "h_0", "h_0", POSITIVE, 3.2, "entropy of the real distribution, in nats"),
+    ("square_entropy", "S_2", "S_2", POSITIVE, 0.25, "-sum of p^2 ln p"),
     # random features
     ("features", "m", "m", POSITIVE, 50, "random features"),
     ("first_degrees", "df_1", r"\mathrm{df}_1", POSITIVE, 30.0, "degrees of freedom, order 1"),

@@ -58,7 +58,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "simulate": "modelcollapse.validation.simulation",
     "crosscheck": "modelcollapse.validation.agreement",
 }
-_SUBMODULES = {name: f"modelcollapse.{name}" for name in ("numerics", "plot", "theory", "validation")}
+_SUBMODULES = {name: f"modelcollapse.{name}" for name in ("modes", "numerics", "plot", "theory", "validation")}
 
 __getattr__, _, _ = attach(__name__, _PUBLIC, _SUBMODULES)
 __all__ = sorted([*_PUBLIC, *_SUBMODULES, "__version__"])

@@ -1,3 +1,4 @@
+from modelcollapse import modes as modes
 from modelcollapse import numerics as numerics
 from modelcollapse import plot as plot
 from modelcollapse import theory as theory

@@ -11,6 +11,8 @@
     agreement        predicted against measured, point by point
     directions       what is lost of the signal by eigendirection
     error_by_group   errors of groups of rows: who is hurt
+    modes_left       what a loop leaves of its modes, over generations
+    rank_frequency   frequencies by rank, before a loop and after
 
 Without `ax` a new figure is made outside pyplot, so that nothing stays open and no backend is chosen.
 Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their
@@ -21,6 +23,7 @@ from modelcollapse._pictures.agreements import agreement
 from modelcollapse._pictures.curves import error_curves, error_parts
 from modelcollapse._pictures.directions import directions
 from modelcollapse._pictures.groups import error_by_group
+from modelcollapse._pictures.modes import modes_left, rank_frequency
 from modelcollapse._pictures.phases import phase_diagram
 from modelcollapse._pictures.ridge_paths import ridge_path
 from modelcollapse._pictures.style import COLOURS
@@ -32,6 +35,8 @@ __all__ = [
     "error_by_group",
     "error_curves",
     "error_parts",
+    "modes_left",
     "phase_diagram",
+    "rank_frequency",
     "ridge_path",
 ]

@@ -29,6 +29,8 @@ TOPICS = (
     "optimal_ridges",
     "gaussian_chains",
     "discrete_chains",
+    "rare_events",
+    "founders",
     "random_features",
     "classes",
     "verification",

@@ -32,12 +32,27 @@ class Expm1(sympy.Function):
         return sympy.exp(self.args[0]) - 1
 
 
+class Log1m(sympy.Function):
+    """log(1 - x) for x < 1."""
+
+    def plain(self):
+        return sympy.log(1 - self.args[0])
+
+
 class DigammaDrop(sympy.Function):
     """ψ(x) - ψ(x - a) for 0 < a < x."""
 
     def plain(self):
         x, a = self.args
         return sympy.digamma(x) - sympy.digamma(x - a)
+
+
+class GammaDrop(sympy.Function):
+    """log Γ(x + a) - log Γ(x) for x, a > 0."""
+
+    def plain(self):
+        x, a = self.args
+        return sympy.loggamma(x + a) - sympy.loggamma(x)
 
 
 class DigammaGap(sympy.Function):

@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 
 import modelcollapse
-from modelcollapse.cli import _output, crosscheck, curve, demo, exponent, formulas, ridge
+from modelcollapse.cli import _output, crosscheck, curve, demo, exponent, formulas, modes, ridge
 
 __all__ = ["main"]
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "ridge": ridge,
     "exponent": exponent,
     "crosscheck": crosscheck,
+    "modes": modes,
     "formulas": formulas,
     "demo": demo,
 }
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments):
     try:
-        if arguments.command not in ("formulas", "exponent"):
+        if arguments.command not in ("formulas", "exponent", "modes"):
             from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
 
             keep_compiled_kernels()

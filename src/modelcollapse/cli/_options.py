@@ -64,6 +64,7 @@ def _domain(name):
         "TIME": TIME,
         "POSITIVE": domains.Domain(low=0, low_open=True, high_open=True, remedy="give a finite positive number"),
         "SHARE": domains.Domain(0, 1, True, True, remedy="give a probability between 0 and 1"),
+        "PART": domains.Domain(0, 1, remedy="a share lies between none and all"),
         "COUNT": domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of at least 1"),
         "TWO": domains.Domain(low=2, high_open=True, whole=True, remedy="give two or more, for a standard error"),
         "SEED": domains.Domain(low=0, high_open=True, whole=True, remedy="give a whole number that is not negative"),
