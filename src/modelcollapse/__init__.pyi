@@ -33,6 +33,7 @@ from modelcollapse.theory.pipelines.links import Logistic as Logistic
 from modelcollapse.theory.pipelines.links import Probit as Probit
 from modelcollapse.theory.pipelines.links import Quantised as Quantised
 from modelcollapse.theory.pipelines.links import Sign as Sign
+from modelcollapse.theory.pipelines.panels import panel as panel
 from modelcollapse.theory.scaling import optimal_exponent as optimal_exponent
 from modelcollapse.theory.scaling import scaling_exponents as scaling_exponents
 from modelcollapse.theory.spectra import Spectrum as Spectrum

@@ -41,6 +41,7 @@ class Link:
 
     __slots__ = ()
     domains: ClassVar[dict[str, Domain]] = {}
+    models: Any = ()  # that label together with the first one
 
     def __post_init__(self):
         for name, domain in self.domains.items():
@@ -62,6 +63,10 @@ class Link:
     def form(self):
         """The class and its options: everything but the numbers."""
         return (type(self), *self.options)
+
+    def over(self, models):
+        """The same link of other models, where it has any."""
+        return self
 
     @classmethod
     def filled(cls, options, numbers) -> Any:
