@@ -14,7 +14,7 @@ from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.pipelines.inputs import input_eigenvalues
 from modelcollapse.theory.pipelines.keeps import Keep, share_kept
-from modelcollapse.theory.pipelines.links import Link, link_of
+from modelcollapse.theory.pipelines.links import Link, link_of, warn_if_heavy
 from modelcollapse.theory.pipelines.steps import Kept, Linked, MixtureStep, Rows
 from modelcollapse.theory.populations.spectrum import Spectrum
 
@@ -115,13 +115,15 @@ class Model:
         >>> truth(isotropic(100)).label(300, link="sign")
         300 rows by truth, noise=0, link=Sign(flips=0, offset=0)
         """
+        link = link_of(link)
+        warn_if_heavy(link, self.spectrum)
         return Source(
             self,
             leaf("samples", samples, domains.SOURCE_SAMPLES),
             leaf("noise", noise, domains.NOISE),
             leaf("weight", weight, domains.WEIGHT),
             input_eigenvalues("inputs", inputs, self.spectrum),
-            link_of(link),
+            link,
             _keep_of(keep, self.spectrum),
         )
 
