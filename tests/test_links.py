@@ -209,6 +209,13 @@ def test_what_is_wrong_is_said_in_one_sentence(wrong, said):
     assert "\n" not in str(caught.value)
 
 
+def test_noise_that_grows_with_the_score_is_warned_of():
+    with pytest.warns(UserWarning, match="about 6/df_2 is left out"):
+        W0.label(60, link=lambda u: u**3)
+    W0.label(60, link=np.tanh)
+    W0.label(60, link=lambda u: 2.0 * u)
+
+
 def test_labels_of_infinite_variance_are_refused():
     teacher = mc.fit(mc.truth(mc.isotropic(20)).label(20, 0.5))
     assert mc.predict(teacher).error_rate == 0.5

@@ -33,7 +33,10 @@ def test_bounds_are_kept(ridge, noise, samples, power_law, spectrum):
 
 
 @QUICK
-@given(strategies.pipelines(max_fits=2, max_sources=3, max_samples=20, min_ridge=0.1))
+@given(
+    strategies.pipelines(max_fits=2, max_sources=3, max_samples=20, min_ridge=0.1)
+    | strategies.pipelines(max_fits=2, max_sources=3, max_samples=20, min_ridge=0.1, linked=True)
+)
 def test_pipelines_stay_within_bounds_and_their_listing_rebuilds_them(model):
     fits = [node for node in ancestry(model) if isinstance(node, Fit | Chain | Accumulate)]
     assert 1 <= len(fits) <= 2
@@ -41,6 +44,21 @@ def test_pipelines_stay_within_bounds_and_their_listing_rebuilds_them(model):
     scope = {"mc": mc, "sqrt": np.sqrt}
     exec(listing(model), scope)
     assert scope[listing(model).splitlines()[-1].split(" = ")[0]] == model
+
+
+@QUICK
+@given(strategies.pipelines(max_fits=3, max_samples=40, linked=True))
+def test_pipelines_of_classes_have_errors_and_rates(model):
+    """Never NaN; a model with infinite variance behind a link is refused; the score's size does not matter to rates."""
+    try:
+        found, twice = mc.predict(model), mc.predict(2 * model)
+        rate, overlap = found.error_rate, found.overlap
+    except FloatingPointError:
+        return
+    assert found.test_error >= 0
+    assert 0 <= rate <= 1
+    assert -1 - 1e-12 <= overlap <= 1 + 1e-12
+    assert twice.error_rate == pytest.approx(rate, rel=1e-9, abs=1e-9)
 
 
 @QUICK

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelcollapse.theory.pipelines import Accumulate, Chain, Fit, Mixture, Truth, ancestry
 from modelcollapse.theory.pipelines.links import OfScore, Quantised
+from modelcollapse.theory.pipelines.panels import Votes
 
 __all__ = ["listing"]
 
@@ -55,12 +56,16 @@ def _source(source, names):
     given = [_number(source.samples), *_option("noise", source.noise, 0), *_option("weight", source.weight, 1)]
     if source.inputs is not None:
         given.append(f"inputs={getattr(source.inputs, '__name__', None) or _number(source.inputs)}")
-    if source.link is not None:
+    labeller = names[id(source.model)]
+    if isinstance(source.link, Votes):
+        labeller = f"mc.panel({', '.join(names[id(model)] for model in (source.model, *source.link.models))})"
+        given += ["soft=True"] * source.link.soft
+    elif source.link is not None:
         given.append(f"link={_link(source.link)}")
     if source.keep is not None:
         numbers = ", ".join(_number(value) for _, value, _ in source.keep.numbers)
         given.append(f"keep=mc.{type(source.keep).__name__}({names[id(source.keep.model)]}, {numbers})")
-    return f"{names[id(source.model)]}.label({', '.join(given)})"
+    return f"{labeller}.label({', '.join(given)})"
 
 
 def _link(link):

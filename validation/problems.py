@@ -34,7 +34,7 @@ __all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows",
 
 class SimulatedRows(NamedTuple):
     """One source: the step that labels it, rows, label noise, weight, input eigenvalues (d,), link of its labels, the
-    filter of its rows and the step whose model judges them."""
+    filter of its rows and the step whose model judges them, the steps of further models that vote."""
 
     parent: int
     rows: int
@@ -44,6 +44,7 @@ class SimulatedRows(NamedTuple):
     link: Link | None = None
     keep: Keep | None = None
     judge: int | None = None
+    voters: tuple = ()
 
 
 class SimulatedFit(NamedTuple):
@@ -240,13 +241,15 @@ def _fit(node, step, directions, point, shape):
             shift = source.inputs
             shift = _at(shift, point, shape, True) if isinstance(shift, np.ndarray) else shift
             link = None if rows.link is None else source.link.filled(rows.link.form[1:], rows.link.values)
-            keep = () if rows.keep is None else (rows.keep.keep(None, *rows.keep.values), rows.keep.model)
+            keep = (None, None) if rows.keep is None else (rows.keep.keep(None, *rows.keep.values), rows.keep.model)
+            voters = () if rows.link is None else rows.link.models
+            link = link if link is None else link.over([None] * len(voters))
             numbers = int(rows.samples), rows.noise, rows.weight
-            sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link, *keep))
+            sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link, *keep, voters))
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
     total = sum(rows.samples for rows in step.sources)
-    parents = tuple(rows.parent for rows in sources) + tuple(x.judge for x in sources if x.judge is not None)
+    parents = tuple(place for rows in sources for place in (rows.parent, rows.judge, *rows.voters) if place is not None)
     if step.filter is None:
         features = np.inf if step.features is None else step.features
         return SimulatedFit(parents, tuple(sources), step.ridge * total, features=features)

@@ -14,7 +14,7 @@ numbers everywhere. Another name asks for that sampler in every fit and is refus
 labelling models: the error of the noise-free labels plus Σ_i σ_i² ‖A^{-1}x_i‖² (Rao–Blackwell).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,14 +73,14 @@ def _exact_samplers(distribution, step):
     return ["bidiagonal", *names] if inputs[0] > 0 and np.all(inputs == inputs[0]) else names
 
 
-def fit_step(problem, step, labels, place, wanted, judges=None):
-    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source, `judges` one or None of the filters of rows."""
+def fit_step(problem, step, labels, place, wanted, others=None):
+    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source, `others` those of its voters and its judge."""
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape)
-    return _fitted(problem.distribution, step, labels, place, wanted, judges=judges)
+    return _fitted(problem.distribution, step, labels, place, wanted, others=others)
 
 
-def _fitted(distribution, step, labels, place, wanted, generation=0, judges=None):
+def _fitted(distribution, step, labels, place, wanted, generation=0, others=None):
     name = sampler_of(distribution, step, wanted)
     rows, noise, weight, inputs = step.sources[0][1:5]
     if name == "student":
@@ -93,10 +93,10 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, judges=None
         return dense_fit(distribution, step, labels, name, place, generation)
     fitted = np.empty(labels[0].shape)
     for b, generator in enumerate(place.generators(generation)):
-        judged = [None if judge is None else judge[b] for judge in judges or [None] * len(labels)]
+        here = [[model[b] for model in models] for models in others or [[]] * len(labels)]
         blocks = [
-            _block(distribution, source, label[b], generator, name, judge=judge)
-            for source, label, judge in zip(step.sources, labels, judged, strict=True)
+            _block(distribution, source, label[b], generator, name, others=models)
+            for source, label, models in zip(step.sources, labels, here, strict=True)
         ]
         fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks))
     return fitted
@@ -115,15 +115,18 @@ def _solved(generator, blocks, step):
     return feature_solution(generator, blocks, step.penalty, step.features)
 
 
-def _block(distribution, source, label, generator, name, noise=1.0, judge: Any = None):
+def _block(distribution, source, label, generator, name, noise=1.0, others=()):
     """Rows and noisy labels of a source, times the square root of its weight."""
     draw = distribution.draw if name == "direct" else trapezoid
     rows = draw(generator, source.rows, len(source.inputs)) * np.sqrt(source.weight * source.inputs)
     labels = rows @ label
     root = np.sqrt(source.weight)
-    if source.link is not None:
+    if source.voters:
+        labels = root * source.link.of_scores([labels, *(rows @ other for other in others)])
+    elif source.link is not None:
         labels = root * source.link.labels(generator, labels / root)
     if source.keep is not None:
+        (judge,) = others
         deviation = root * np.sqrt(np.sum(source.inputs * judge**2))
         kept = source.keep.kept(generator, labels, rows @ judge / (deviation or 1))
         rows, labels = rows[kept], labels[kept]

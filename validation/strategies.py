@@ -15,6 +15,7 @@ import numpy as np
 
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.pipelines import Model, accumulate, chain, fit, truth
+from modelcollapse.theory.pipelines.links import Clip, Logistic, Probit, Sign
 from modelcollapse.theory.spectra import Spectrum, isotropic, power_law
 
 try:
@@ -22,7 +23,7 @@ try:
 except ImportError as error:
     raise ImportError("strategies need hypothesis; install it with: pip install 'modelcollapse[test]'") from error
 
-__all__ = ["label_mixtures", "noises", "pipelines", "power_laws", "ridges", "sample_sizes", "spectra"]
+__all__ = ["label_mixtures", "links", "noises", "pipelines", "power_laws", "ridges", "sample_sizes", "spectra"]
 
 
 def _bounds(domain, low, high):
@@ -50,6 +51,19 @@ def ridges(*, min_value=0.0, max_value=10.0):
 def noises(*, min_value=0.0, max_value=2.0):
     """Standard deviations of label noise."""
     return _numbers(domains.NOISE, min_value, max_value, [0, 1, 0.1])
+
+
+def links(*, soft=True, scores=True):
+    """Links of labels: signs first, then classes drawn at a temperature, soft ones and clipped scores if allowed."""
+    scale = _numbers(domains.Domain(0.05, 5), 0.05, 5, [1, 0.5])
+    kinds = [
+        st.just(Sign()),
+        st.builds(Sign, _numbers(domains.Domain(0, 0.4), 0, 0.4, [0.1])),
+        st.builds(Probit, scale),
+        st.builds(Logistic, scale),
+    ]
+    kinds += [st.builds(Probit, scale, st.just(True)), st.builds(Logistic, scale, st.just(True))] if soft else []
+    return st.one_of(kinds + [st.builds(Clip, scale)] * scores)
 
 
 def sample_sizes(*, min_value=1, max_value=64):
@@ -108,6 +122,7 @@ def pipelines(
     max_noise=2.0,
     mixtures=True,
     shifts=True,
+    linked=False,
 ):
     """Pipelines of `min_fits` to `max_fits` steps, each a fit, a chain or accumulated data.
 
@@ -117,8 +132,8 @@ def pipelines(
         default: `spectra()`
     max_sources, max_generations, max_samples, min_ridge, max_noise
         bounds of every fit
-    mixtures, shifts : bool
-        whether labels may be mixed and inputs shifted
+    mixtures, shifts, linked : bool
+        whether labels may be mixed, inputs shifted, and labels classes or clipped (`links`)
     """
     if not 1 <= min_fits <= max_fits:
         raise ValueError(f"min_fits = {min_fits}, max_fits = {max_fits}; give bounds with 1 <= min_fits <= max_fits")
@@ -138,6 +153,7 @@ def pipelines(
                     draw(noise),
                     weight=draw(_numbers(domains.WEIGHT, 0.1, 10, [1, 2, 0.5])),
                     inputs=draw(st.sampled_from([None, np.sqrt])) if shifts else None,
+                    link=draw(st.none() | links()) if linked else None,
                 )
                 for _ in range(count)
             ]

@@ -32,8 +32,8 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
             models[i] = step.ratio * problem.truth + step.spread * np.array(drawn)
         elif isinstance(step, SimulatedFit):
             labels = [models[source.parent] for source in step.sources]
-            judges = [None if source.judge is None else models[source.judge] for source in step.sources]
-            models[i] = fit_step(problem, step, labels, place, sampler, judges)
+            others = [[models[k] for k in (*source.voters, source.judge) if k is not None] for source in step.sources]
+            models[i] = fit_step(problem, step, labels, place, sampler, others)
         else:
             models[i] = repeat_step(problem, step, models[step.parents[0]], place, sampler)
         for parent in last_use[i]:

@@ -27,6 +27,7 @@ from modelcollapse.numerics.steps.filtered import filtered_step
 from modelcollapse.numerics.steps.kept import Judged, fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
+from modelcollapse.numerics.steps.votes import voted
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -115,8 +116,8 @@ def _fit(here, place, step, models, joint):
         return _fit_scores(here, place, step, models, joint)
     step, models, joint, gains = _unlinked(here, place, step, models, joint)
     moments, projections, converged = _fit_scores(here, place, step, models, joint)
-    moved = tuple(x if g is None else x * g[:, None] for x, g in zip(projections, gains, strict=False))
-    return moments, (*moved, *projections[len(gains) :]), converged
+    moved = [x if g is None else x * g[:, None] for x, each in zip(projections, gains, strict=False) for g in each]
+    return moments, tuple(moved), converged
 
 
 def _fit_kept(here, place, step, models, joint):
@@ -160,20 +161,29 @@ def judged(step, models, joint, atoms):
 
 def _unlinked(here, place, step, models, joint):
     """A fit on linked labels as one on scores: each source has a label model of its own, g·w, and the link's noise."""
-    inputs, parents = here.inputs(place, step), step.parents
     sources, labels, gains = [], {}, []
-    for i, (source, s) in enumerate(zip(step.sources, inputs, strict=True)):
-        labels[i], noise, gain = models[source.parent], source.noise, None
-        if source.link is not None:
-            labels[i], noise, gain = linked(here.atoms, s, labels[i], noise, source.link.values, form=source.link.form)
+    for i, (source, s) in enumerate(zip(step.sources, here.inputs(place, step), strict=True)):
+        labels[i], noise, gain = models[source.parent], source.noise, (None,)
+        if source.link is not None and source.link.models:
+            teachers = tuple(models[k] for k in source.labellers)
+            pairs = _joint_triangle(source.labellers, 0, joint, len(noise), here.atoms)
+            labels[i], noise, gain = voted(here.atoms, s, teachers, pairs, noise, soft=source.link.form[1])
+        elif source.link is not None:
+            link = source.link
+            labels[i], noise, one = linked(here.atoms, s, labels[i], noise, link.values, form=link.form)
+            gain = (one,)
         gains.append(gain)
         sources.append(replace(source, parent=i, noise=noise, link=None))
 
     def between(i, k):
-        value = joint(parents[i], parents[k])
-        for gain in (gains[i], gains[k]):
-            value = value if value is None or gain is None else times(gain[:, None], value)
-        return value
+        terms = []
+        for left, g in zip(step.sources[i].labellers, gains[i], strict=True):
+            for right, h in zip(step.sources[k].labellers, gains[k], strict=True):
+                value = joint(left, right)
+                for gain in (g, h):
+                    value = value if value is None or gain is None else times(gain[:, None], value)
+                terms += [] if value is None else [value]
+        return sum(terms[1:], terms[0]) if terms else None
 
     return replace(step, sources=tuple(sources)), labels, between, gains
 

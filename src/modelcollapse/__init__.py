@@ -35,6 +35,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "GradientDescent": "modelcollapse.theory.pipelines.filters",
     "IteratedRidge": "modelcollapse.theory.pipelines.filters",
     **dict.fromkeys(("Sign", "Probit", "Logistic", "Clip", "Quantised"), "modelcollapse.theory.pipelines.links"),
+    "panel": "modelcollapse.theory.pipelines.panels",
     **dict.fromkeys(("Verified", "Margin"), "modelcollapse.theory.pipelines.keeps"),
     "predict": "modelcollapse.numerics.questions.predictions",
     "gradient": "modelcollapse.numerics.questions.derivatives",

@@ -19,6 +19,7 @@ A fit on such labels is a fit on the model g·w with noise of variance ν (exact
 Fits have no intercept, so the mean of unbalanced labels is a part of ν. `labels` draws them.
 """
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ FLIPS = Domain(low=0, high=0.5, remedy="give the share of flipped labels; above 
 OFFSET = Domain(low_open=True, high_open=True, remedy="give a finite number, in units of the score")
 SCALE = Domain(low=0, low_open=True, high_open=True, remedy="give a positive temperature, or mc.Sign() for zero")
 BOUND = Domain(low=0, low_open=True, high_open=True, remedy="give a positive bound, or no link for none")
+HEAVY = 4.0  # from which on noise is said to grow with the score
 LEVEL = Domain(low_open=True, high_open=True, remedy="give finite labels, one for each interval")
 
 
@@ -41,6 +43,7 @@ class Link:
 
     __slots__ = ()
     domains: ClassVar[dict[str, Domain]] = {}
+    models: Any = ()  # that label together with the first one
 
     def __post_init__(self):
         for name, domain in self.domains.items():
@@ -62,6 +65,10 @@ class Link:
     def form(self):
         """The class and its options: everything but the numbers."""
         return (type(self), *self.options)
+
+    def over(self, models):
+        """The same link of other models, where it has any."""
+        return self
 
     @classmethod
     def filled(cls, options, numbers) -> Any:
@@ -254,6 +261,38 @@ class OfScore(Link):
 
     def __repr__(self):
         return getattr(self.function, "__name__", "a function")
+
+
+def warn_if_heavy(link, spectrum):
+    """Warn of a function of the score whose noise grows with the score: what is then left out, relative to what is not.
+
+    The noise r of a label is uncorrelated with the inputs but may depend on the score. In a fit on T rows it moves the
+    model along the labeller by E[r²z²] − ν more than noise of variance ν does, of 1/df_2 of its whole variance.
+
+    >>> import warnings
+    >>> from modelcollapse.theory.spectra import isotropic
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_if_heavy(OfScore(lambda u: u**3), isotropic(100))
+    >>> str(caught[0].message)[:75]
+    'link = <lambda> has noise that grows with the score: of the variance that a'
+    """
+    if not isinstance(link, OfScore) or spectrum.free:
+        return
+    z = np.linspace(-10, 10, 4001)
+    weight = np.exp(-z * z / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
+    for deviation in np.unique(np.sqrt(spectrum.label_variance)):
+        labels = link.labels(None, deviation * z)
+        rest = (labels - (weight @ (labels * z)) * z) ** 2
+        noise, along = weight @ rest, weight @ (rest * z * z)
+        if along > (1 + HEAVY) * noise > 0 and noise > 1e-12 * weight @ labels**2:
+            warnings.warn(
+                f"link = {link!r} has noise that grows with the score: of the variance that a fit has by it, about "
+                f"{along / noise - 1:.2g}/df_2 is left out, along the labeller; use it with many degrees of freedom, "
+                "or clip the labels",
+                stacklevel=3,
+            )
+            return
 
 
 def link_of(link) -> Link | None:

@@ -13,7 +13,7 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, free_symbols, is_expression, key, leaf, show, substitute
 from modelcollapse.theory.pipelines.keeps import Keep, share_kept
-from modelcollapse.theory.pipelines.links import Link, link_of
+from modelcollapse.theory.pipelines.links import Link, link_of, warn_if_heavy
 from modelcollapse.theory.pipelines.steps import Kept, Linked, MixtureStep, Rows
 
 __all__ = ["Mixture", "Model", "Source", "ancestry", "require_model", "require_one_spectrum", "sources_of"]
@@ -114,13 +114,17 @@ class Model:
         >>> truth(isotropic(100)).label(300, link="sign")
         300 rows by truth, noise=0, link=Sign(flips=0, offset=0)
         """
+        link = link_of(link)
+        if link is not None:
+            self.spectrum.require("link", f"link = {link!r}")
+        warn_if_heavy(link, self.spectrum)
         return Source(
             self,
             leaf("samples", samples, domains.SOURCE_SAMPLES),
             leaf("noise", noise, domains.NOISE),
             leaf("weight", weight, domains.WEIGHT),
             self.spectrum.checked_inputs("inputs", inputs),
-            _link_of(link, self.spectrum),
+            link,
             _keep_of(keep, self.spectrum),
         )
 
@@ -252,20 +256,28 @@ class Source:
         """The expected share of the rows that `keep` leaves: np.float64 or an array of the grid's shape, 1 without."""
         return np.float64(1) if self.keep is None else share_kept(self)
 
-    def step(self, parent, judge, numbers):
-        """What readers see of this source: places of its models, numbers or their places in the order of `numbers`."""
-        (samples, noise, weight), of_link, of_keep = self._divided(numbers)
-        link = None if self.link is None else Linked(self.link.form, of_link)
-        keep = None if self.keep is None else Kept(type(self.keep), judge, of_keep)
-        return Rows(parent, samples, noise, weight, self.inputs is not None, self.pool, link, keep)
+    @property
+    def parents(self):
+        """The models that label these rows, then the one that judges them."""
+        others = () if self.link is None else self.link.models
+        return (self.model, *others, *(() if self.keep is None else (self.keep.model,)))
 
-    def rebuilt(self, model, judge, values):
+    def step(self, parents, numbers):
+        """What readers see of this source: places of `parents`, numbers or their places in the order of `numbers`."""
+        (samples, noise, weight), of_link, of_keep = self._divided(numbers)
+        first, *others = parents
+        keep = None if self.keep is None else Kept(type(self.keep), others.pop(), of_keep)
+        link = None if self.link is None else Linked(self.link.form, of_link, tuple(others))
+        return Rows(first, samples, noise, weight, self.inputs is not None, self.pool, link, keep)
+
+    def rebuilt(self, parents, values):
         """The same source of other models, with other numbers."""
         (samples, noise, weight), of_link, of_keep = self._divided(values)
-        link = None if self.link is None else self.link.filled(self.link.options, of_link)
-        keep: Any = None if self.keep is None else type(self.keep)
-        keep = keep if keep is None else keep(judge, *of_keep)
-        return Source(model, samples, noise, weight, self.inputs, link, keep)
+        first, *others = parents
+        kept: Any = type(self.keep)
+        keep = None if self.keep is None else kept(others.pop(), *of_keep)
+        link = None if self.link is None else self.link.filled(self.link.options, of_link).over(others)
+        return Source(first, samples, noise, weight, self.inputs, link, keep)
 
     def _divided(self, values):
         """Numbers of the source itself, of its link and of its filter of rows."""
@@ -291,7 +303,7 @@ class Source:
         return hash((self.model, self._content()))
 
     def _content(self):
-        form = None if self.link is None else self.link.form
+        form = None if self.link is None else (self.link.form, self.link.models)
         kept = None if self.keep is None else (type(self.keep), self.keep.model)
         return self.shift, form, kept, tuple(key(value) for _, value, _ in self.numbers)
 
@@ -304,12 +316,6 @@ class Source:
         more += "" if self.link is None else f", link={self.link!r}"
         more += "" if self.keep is None else f", keep={self.keep!r}"
         return f"{show(self.samples)} rows by {self.model.label_name}, noise={show(self.noise)}{more}"
-
-
-def _link_of(link, population):
-    if link is not None:
-        population.require("link", f"link = {link!r}")
-    return link_of(link)
 
 
 def _keep_of(keep, spectrum):

@@ -52,8 +52,7 @@ class Fit(Model):
 
     @property
     def parents(self):
-        judges = tuple(source.keep.model for source in self.sources if source.keep is not None)
-        return tuple(source.model for source in self.sources) + judges
+        return tuple(parent for source in self.sources for parent in source.parents)
 
     @property
     def numbers(self):
@@ -66,8 +65,8 @@ class Fit(Model):
     def step(self, parents, numbers):
         rows, own = self._divided(numbers)
         sources = tuple(
-            source.step(*models, row)
-            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
+            source.step(models, row)
+            for models, row, source in zip(self._grouped(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
@@ -76,20 +75,17 @@ class Fit(Model):
     def _rebuilt(self, spectrum, parents, values):
         rows, own = self._divided(values)
         sources = tuple(
-            source.rebuilt(*models, row)
-            for models, row, source in zip(self._paired(parents), rows, self.sources, strict=True)
+            source.rebuilt(models, row)
+            for models, row, source in zip(self._grouped(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
             return Fit(spectrum, sources, None, type(self.filter)(*own))
         return Fit(spectrum, sources, own[0], None, *own[1:])
 
-    def _paired(self, parents):
-        """The labeller and the judge, or None, of each source."""
-        judges = iter(parents[len(self.sources) :])
-        return [
-            (labeller, None if source.keep is None else next(judges))
-            for labeller, source in zip(parents, self.sources, strict=False)
-        ]
+    def _grouped(self, parents):
+        """The parents of each source."""
+        rest = iter(parents)
+        return [[next(rest) for _ in source.parents] for source in self.sources]
 
     def _divided(self, values):
         """The numbers of each source, and those of the fit itself."""

@@ -120,7 +120,7 @@ def cleaned(steps):
             where[i] = 0
             continue
         if isinstance(step, FitStep):
-            step = step.by([0] * len(step.sources), [judges[place] for place in step.judges])
+            step = step.by(lambda place: 0, judges.__getitem__)
         elif isinstance(step, MixtureStep):
             step = MixtureStep(tuple(where[parent] for parent in step.parents), step.coefficients)
         elif isinstance(step, ChainStep | AccumulateStep):
@@ -147,9 +147,7 @@ def _copied(steps, new, origin):
     for i in sorted(wanted - place.keys()):
         step = steps[i]
         if isinstance(step, FitStep):
-            count = len(step.sources)
-            moved = [place[parent] for parent in step.parents]
-            step = step.by(moved[:count], moved[count:])
+            step = step.by(place.__getitem__, place.__getitem__)
         elif isinstance(step, MixtureStep):
             step = MixtureStep(tuple(place[parent] for parent in step.parents), step.coefficients)
         else:

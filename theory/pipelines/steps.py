@@ -94,13 +94,14 @@ class MixtureStep(Step):
 
 @dataclass(frozen=True, slots=True)
 class Linked(Step):
-    """The form of a link (its class and options) and its numbers, in the order of its own."""
+    """The form of a link (its class and options), its numbers in the order of its own, further models that label."""
 
     form: tuple
     values: tuple
+    models: tuple[int, ...] = ()
 
     def mapped(self, function):
-        return Linked(self.form, _many(self.values, function))
+        return replace(self, values=_many(self.values, function))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +136,22 @@ class Rows(Step):
         keep = None if self.keep is None else self.keep.mapped(function)
         return Rows(self.parent, samples, noise, weight, self.shifted, self.pool, link, keep)
 
-    def by(self, labeller, judge):
-        """The same rows with another labeller, and another judge if they are judged."""
-        keep = None if self.keep is None else replace(self.keep, model=judge)
-        return replace(self, parent=labeller, keep=keep)
+    @property
+    def labellers(self):
+        """The places of all models that label these rows."""
+        return (self.parent,) if self.link is None else (self.parent, *self.link.models)
+
+    @property
+    def judges(self):
+        """The place of the model that decides which rows are kept, if there is one."""
+        return () if self.keep is None else (self.keep.model,)
+
+    def by(self, labellers, judges):
+        """The same rows with other models in their places."""
+        first, *others = labellers
+        link = None if self.link is None else replace(self.link, models=tuple(others))
+        keep = None if self.keep is None else replace(self.keep, model=judges[0])
+        return replace(self, parent=first, link=link, keep=keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +169,7 @@ class Trained(Step):
 class FitStep(Step):
     """One fit: by a ridge, over random features if their number is given, or by a filter instead of the ridge.
 
-    Its parents are the models that label its sources, then those that judge them.
+    Its parents are, source by source, the models that label its rows and then the one that judges them.
     """
 
     sources: tuple[Rows, ...]
@@ -166,12 +179,12 @@ class FitStep(Step):
 
     @property
     def parents(self):
-        return tuple(source.parent for source in self.sources) + self.judges
+        return tuple(place for source in self.sources for place in (*source.labellers, *source.judges))
 
     @property
     def judges(self):
         """The places of the models that decide which rows are kept."""
-        return tuple(source.keep.model for source in self.sources if source.keep is not None)
+        return tuple(place for source in self.sources for place in source.judges)
 
     @property
     def plain(self):
@@ -186,16 +199,15 @@ class FitStep(Step):
             None if self.filter is None else self.filter.mapped(function),
         )
 
-    def on(self, parent):
-        """The same fit with all of its labels written by one model."""
-        return self.by([parent] * len(self.sources), self.judges)
-
-    def by(self, labellers, judges):
-        """The same fit with other models in the places of its own."""
-        judges = iter(judges)
-        kept = [next(judges) if source.keep is not None else None for source in self.sources]
-        pairs = zip(self.sources, labellers, kept, strict=True)
-        return replace(self, sources=tuple(source.by(labeller, judge) for source, labeller, judge in pairs))
+    def by(self, labeller, judge):
+        """The same fit with functions of the old places of its labellers and judges for these."""
+        return replace(
+            self,
+            sources=tuple(
+                source.by([labeller(x) for x in source.labellers], [judge(x) for x in source.judges])
+                for source in self.sources
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ def agreement(prediction, estimate=None, standard_error=None, *, allowance=0.0, 
     >>> ax.get_xscale(), ax.get_yscale()
     ('log', 'log')
     """
+    first = prediction[0] if isinstance(prediction, list | tuple) and len(prediction) else prediction
+    what = getattr(first, "metric", "test_error").replace("_", " ")
     predicted, measured, error, allowed, verdicts = _columns(prediction, estimate, standard_error, allowance)
     usable = np.isfinite(predicted) & (predicted > 0) & np.isfinite(measured) & np.isfinite(error)
     if not np.any(usable):
@@ -75,7 +77,7 @@ def agreement(prediction, estimate=None, standard_error=None, *, allowance=0.0, 
                 capsize=3,
                 label=f"{name}, ± 2 standard errors",
             )
-    finish(ax, predicted, "predicted test error", "measured / predicted" if relative else "measured test error")
+    finish(ax, predicted, f"predicted {what}", "measured / predicted" if relative else f"measured {what}")
     if lost := np.sum(~usable):
         ax.set_title(f"{lost} of {len(usable)} points without finite numbers are not shown", fontsize="small")
     ax.legend(frameon=False, fontsize="small")
