@@ -157,7 +157,7 @@ QUANTITIES = _table(
     ("noise_ratio", "h", "h", POSITIVE, 0.6, "label noise over the squared gain, in units of the score's variance"),
     ("temperature", "gamma_0", r"\gamma", POSITIVE, 0.5, "temperature of labels over the deviation of the score"),
     ("imbalance", "b_0", "b", IMBALANCE, 0.5, "class offset over the deviation of the score"),
-    ("angle", "vartheta", r"\vartheta", ANGLE, 0.6, "angle between labeller and verifier"),
+    ("angle", "varphi", r"\varphi", ANGLE, 0.6, "angle between labeller and verifier"),
     ("right", "k_r", "k_+", SURVIVAL, 0.9, "chance to keep a row whose label the verifier confirms"),
     ("wrong", "k_w", "k_-", PROBABILITY, 0.2, "chance to keep another row"),
     ("threshold", "t", "t", THRESHOLD, 0.5, "margin below which scores are kept, in units of their deviation"),
