@@ -179,7 +179,11 @@ class GaussianWorld:
     def drawn(self, generator, factor, source, model):
         """Inputs and labels of a source, scaled by the root of its weight."""
         inputs = generator.standard_normal((int(source.samples), factor.shape[1])) @ factor.T
-        labels = inputs @ model + source.noise * generator.standard_normal(len(inputs))
+        labels = inputs @ model
+        if source.link is not None:
+            kind, *options = source.link.form
+            labels = kind.filled(tuple(options), source.link.values).labels(generator, labels)
+        labels = labels + source.noise * generator.standard_normal(len(inputs))
         return np.sqrt(source.weight) * inputs, np.sqrt(source.weight) * labels
 
     def solved(self, blocks, penalty):

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
 from modelcollapse.numerics.steps.dense import angle_dense, combined, energy, fit_dense
+from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
     ChainStep,
@@ -95,8 +97,8 @@ class OnGaussian:
         return 0.01 * max(values[0], kappa), 100 * values[-1]
 
     def fitted(self, covariances, sources, ridge, models, parts):
-        """(model, maps, converged) of a fit on sources (samples, noise, weight) of those covariances."""
-        rows, noise, weights = zip(*sources, strict=True)
+        """(model, maps, converged) of a fit on sources (samples, noise variance, weight) of those covariances."""
+        rows, noise_variance, weights = zip(*sources, strict=True)
         if np.isinf(value_of(ridge)):
             return _Weights(self.weights, None), (0.0,) * len(rows), np.array(True)
         found = dense_sources(covariances, rows, weights, ridge)
@@ -104,11 +106,11 @@ class OnGaussian:
         exact = self.finite_size and value_of(ridge) == 0 and value_of(found.kappa) == 0 and alike
         exact = exact and len({float(value_of(w)) for w in weights}) == 1
         deviations = [model.deviation for model in models]
-        moments = fit_dense(found, covariances, rows, noise, self.weights, deviations, parts, exact)
+        moments = fit_dense(found, covariances, rows, noise_variance, self.weights, deviations, parts, exact)
         return _Weights(*moments), found.maps, found.converged
 
     def fit_one(self, samples, noise, ridge, model):
-        return self.fitted([self.covariance_of_inputs], [(samples, noise, 1.0)], ridge, [model], [[model.spread]])
+        return self.fitted([self.covariance_of_inputs], [(samples, noise**2, 1.0)], ridge, [model], [[model.spread]])
 
 
 def _fit(here, place, step, models, joint):
@@ -117,12 +119,38 @@ def _fit(here, place, step, models, joint):
     sources = [step.sources[k] for k in used]
     rows = sum(source.samples for source in sources)
     covariances = [here.shifts.get((place, k), here.covariance_of_inputs) for k in used]
-    numbers = [(source.samples, source.noise, source.weight) for source in sources]
-    parts = [[joint(a.parent, b.parent) for b in sources] for a in sources]
-    labels = [models[source.parent] for source in sources]
+    read = [_linked(s, models[s.parent], here, c) for s, c in zip(sources, covariances, strict=True)]
+    labels, gains = [model for model, _, _ in read], [gain for _, gain, _ in read]
+    numbers = [(s.samples, s.noise**2 + level, s.weight) for s, (_, _, level) in zip(sources, read, strict=True)]
+    parts = [
+        [_scaled(joint(a.parent, b.parent), g, h) for b, h in zip(sources, gains, strict=True)]
+        for a, g in zip(sources, gains, strict=True)
+    ]
     moments, maps, converged = here.fitted(covariances, numbers, step.ridge * (samples / rows), labels, parts)
+    maps = [m if g is None else m * g for m, g in zip(maps, gains, strict=True)]
     projections = dict(zip(used, maps, strict=True))
     return moments, tuple(projections.get(k, 0.0) for k in range(len(step.sources))), (converged,)
+
+
+def _linked(source, model, here, covariance):
+    """A label model behind a link: (g·w, g, ν), g None without link; see `steps.links`."""
+    link = source.link
+    if link is None:
+        return model, None, 0.0
+    if link.models:
+        raise ValueError("a panel of teachers on dense Gaussian inputs is not supported; use a spectrum")
+    mean = here.weights - model.deviation
+    square = energy(covariance, mean, model.spread)
+    values = tuple(duals.stack([duals.asarray(value, float)]) for value in link.values)
+    gain, level = (x[0] for x in gain_and_noise(link.form, values, duals.stack([square])))
+    spread = None if model.spread is None else model.spread * (gain * gain)
+    return _Weights(here.weights - mean * gain, spread), gain, level
+
+
+def _scaled(covariance, *gains):
+    for gain in gains:
+        covariance = covariance if covariance is None or gain is None else covariance * gain
+    return covariance
 
 
 def _mixture(here, place, step, models, joint):

@@ -64,7 +64,7 @@ def _applied(map_, matrix):
     return map_ @ matrix if np.ndim(value_of(map_)) else matrix * map_
 
 
-def fit_dense(equivalent, covariances, rows, noise, truth, deviations, parts, exact):
+def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, parts, exact):
     """Deviation (d,) and covariance (d, d) of a fit on G sources.
 
     deviations: those of the label models; parts[g][h]: their covariances or None; exact: whether to use the exact
@@ -77,7 +77,7 @@ def fit_dense(equivalent, covariances, rows, noise, truth, deviations, parts, ex
     risks = []
     for g in range(count):
         apart = [m - (np.eye(len(truth)) if h == g else 0) for h, m in enumerate(maps)]
-        risks.append(energy(covariances[g], deviations[g] - deviation, combined(apart, parts)) + noise[g] ** 2)
+        risks.append(energy(covariances[g], deviations[g] - deviation, combined(apart, parts)) + noise_variance[g])
     shares = [count_ / samples for count_ in rows]
     cross = [
         [(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)

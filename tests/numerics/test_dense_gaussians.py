@@ -89,6 +89,27 @@ def test_error_rates_are_those_of_the_spectrum(name):
     assert np.isclose(found.overlap, expected.overlap, rtol=1e-9, atol=1e-12)
 
 
+def test_links_are_those_of_the_spectrum():
+    def linked(w0, shift):
+        teacher = mc.fit(w0.label(40, 0.1, link=mc.Probit(0.5)), ridge=0.05)
+        soft = teacher.label(30, inputs=shift, link=mc.Logistic(0.4, soft=True))
+        return mc.fit(w0.label(20, link="sign"), soft, teacher.label(10, weight=0.5), ridge=0.05)
+
+    found, expected = (mc.predict(linked(mc.truth(p), inputs_of(p))) for p in (DENSE, SPECTRUM))
+    for part, value in expected.to_dict().items():
+        assert np.isclose(getattr(found, part), value, rtol=1e-9), part
+    assert np.isclose(found.error_rate, expected.error_rate, rtol=1e-9)
+    w0, teacher, fake, _ = mixed()
+    model = mc.fit(w0.label(80, link="sign"), teacher.label(150, inputs=fake, link=mc.Clip(1.0)), ridge=0.1)
+    for metric in ("test_error", "error_rate"):
+        agreement = mc.crosscheck(model, trials=200, metric=metric, progress=False)
+        assert agreement.verdict == "agrees", str(agreement)
+    flips = sympy.Symbol("q", positive=True)
+    model = mc.fit(mc.truth(DENSE).label(40, link=mc.Sign(flips)), ridge=0.05)
+    ends = [mc.predict(model, {flips: 0.2 + sign * 1e-5}).test_error for sign in (1, -1)]
+    assert np.isclose(mc.gradient(model, {flips: 0.2})[flips], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
+
+
 def test_error_rates_agree_with_simulation():
     w0, teacher, fake, tested = mixed()
     model = mc.fit(w0.label(50, 0.5), teacher.label(120, 0.5, weight=0.5, inputs=fake), ridge=0.1)
