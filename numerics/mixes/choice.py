@@ -1,8 +1,8 @@
 r"""Which weight for synthetic rows, and which ridge.
 
 Two scores for a pair (weights $\omega$, penalty $\alpha$): leave-one-out on the n real rows, which is unbiased and
-noisy (`modelcollapse.numerics.mixes.leave_one_out`), and the posterior expected error under a model of the synthetic labels,
-which is steady and only as good as the model (`modelcollapse.numerics.mixes.evidence`). The choice minimises
+noisy (`modelcollapse.numerics.mixes.leave_one_out`), and the posterior expected error under a model of the synthetic
+labels, steady and only as good as the model (`modelcollapse.numerics.mixes.evidence`). The choice minimises
 
 $$ \frac{n\, LOO + k\, risk}{n + k} , \quad k = TRUST \ \text{rows} . $$
 
@@ -64,13 +64,14 @@ class Beliefs(NamedTuple):
     def risk(self, path):
         """Posterior expected error against the truth of the fits of a WeightedPath, (L,), mean over the outputs."""
         fits = np.concatenate([path.intercepts[:, None], path.slopes], axis=1)
-        total = np.full(len(fits), self.spread())
-        for weight, one in zip(self.weights, self.posteriors, strict=True):
-            if weight > 1e-4:
-                gap = fits.copy()
-                gap[:, : len(one.mean)] -= one.mean
-                total += weight * np.mean(np.einsum("lik,ij,ljk->lk", gap, self.metric, gap, optimize=True), axis=1)
-        return total
+        seen = len(self.posteriors[0].mean)
+        means = np.array([one.mean for one in self.posteriors])
+        mean = np.tensordot(self.weights, means, 1)
+        metric = self.metric[:seen, :seen]
+        apart = self.weights @ np.einsum("hik,ij,hjk->h", means - mean, metric, means - mean, optimize=True)
+        fits[:, :seen] -= mean
+        squares = np.einsum("lik,lik->l", fits, np.einsum("ij,ljk->lik", self.metric, fits, optimize=True))
+        return self.spread() + (apart + squares) / mean.shape[1]
 
 
 def beliefs(rows, known=None):
@@ -109,8 +110,7 @@ def choose(rows, belief, grid=WEIGHTS, trust=TRUST, penalties=None):
     for _ in range(_SWEEPS if count > 2 else 1):
         before = best
         for g in range(1, count):
-            lines = [scored([*best.weights[:g], weight, *best.weights[g + 1 :]]) for weight in grid]
-            best = min([best, *lines], key=lambda one: one.best)
+            best = min([best, *_line(scored, best.weights, g, grid)], key=lambda one: one.best)
         if best is before:
             break
     reason = ""
@@ -118,6 +118,17 @@ def choose(rows, belief, grid=WEIGHTS, trust=TRUST, penalties=None):
         if _worse(rows, best, other):
             best, reason = other, f"{name} have a smaller leave-one-out error by more than {SURE:g} standard errors"
     return Chosen(best, alone, pooled, list(seen.values()), reason)
+
+
+def _line(scored, weights, g, grid):
+    """Scored fits along the weight of origin g: every second of the grid, then the neighbours of the best."""
+
+    def at(i):
+        return scored([*weights[:g], grid[i], *weights[g + 1 :]])
+
+    coarse = range(0, len(grid), 2)
+    best = min(coarse, key=lambda i: at(i).best)
+    return [at(i) for i in (*coarse, *(i for i in (best - 1, best + 1) if 0 <= i < len(grid)))]
 
 
 def score(rows, belief, weights, trust=TRUST, penalties=None):

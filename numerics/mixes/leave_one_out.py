@@ -70,7 +70,7 @@ def weighted_path(rows, weights, alphas=None):
         alphas,
         slopes,
         level - np.einsum("i,lik->lk", mean, slopes),
-        held_out @ rows.counts / rows.counts.sum(),
+        held_out @ rows.counts / max(rows.counts.sum(), 1e-300),
         (values * inverse).sum(axis=1),
         held_out,
     )
@@ -78,7 +78,8 @@ def weighted_path(rows, weights, alphas=None):
 
 def gcv(rows, path, weights):
     r"""Generalised cross-validation on all rows, (L,), mean over the outputs: $n \sum f \omega r^2 / (n - tr H)^2$ with
-    n the number of rows of positive weight, the intercept in tr H; inf where fewer than LEAST degrees of freedom are left.
+    n the number of rows of positive weight, the intercept in tr H; inf where fewer than LEAST degrees of freedom are
+    left to the residual.
 
     >>> from modelcollapse.numerics.mixes.moments import rows_of
     >>> X, y = np.random.default_rng(0).standard_normal((2, 30, 1))

@@ -17,7 +17,7 @@ import numpy as np
 from modelcollapse.theory.populations.resolved_directions import EPS
 
 CHUNK = 20_000  # rows
-SCORED = 10_000  # real rows that are left out one by one, at most
+SCORED = 5_000  # real rows that are left out one by one, at most
 
 
 class Moments(NamedTuple):
