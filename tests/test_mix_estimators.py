@@ -39,7 +39,7 @@ def mix(real=40, fake=160, dim=8, error=0.2, seed=0, outputs=None):
     return X, y, origin
 
 
-@pytest.mark.filterwarnings(TOO_FEW)
+@pytest.mark.filterwarnings(TOO_FEW, "ignore:all rows, each as heavy, have a smaller")
 @pytest.mark.parametrize("outputs", [None, 3])
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize("dim", [8, 150])

@@ -19,7 +19,7 @@ from modelcollapse.numerics.mixes.evidence import posteriors
 from modelcollapse.numerics.mixes.leave_one_out import WeightedPath, weighted_path
 from modelcollapse.numerics.mixes.moments import pooled
 
-TRUST = 80.0
+TRUST = 60.0
 SURE = 2.0
 WEIGHTS = np.array([0, 1e-3, 3e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1, 1.7, 3, 6, 12, 25, 100])
 _SWEEPS = 3

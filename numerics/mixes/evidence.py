@@ -3,14 +3,14 @@ r"""What the rows themselves say about the truth and about the errors that synth
 Model. Along the directions of `modelcollapse.numerics.mixes.moments`, with variances $s_j$ of the inputs,
 
 $$ y = z \cdot w + \varepsilon \ \text{(real)}, \quad y = z \cdot (\rho_g w + \delta_g) + \varepsilon_g \ \text{(origin
-g)}, \quad \rho_{g,j} = s_j / (s_j + \kappa_g) , $$
+g)}, \quad \rho_{g,j} = (1 + \kappa_g / s_j)^{-h_g} , $$
 $$ w \sim N(0, A), \ A_j = a s_j^u / \textstyle\sum s^{u+1} , \quad \delta_g \sim N(0, B_g), \ B_{g,j} = b_g
-\rho_{g,j}^2 s_j^v / \textstyle\sum s^{v+1} , $$
+(1 + \kappa_g / s_j)^{-2} s_j^v / \textstyle\sum s^{v+1} , $$
 
 $\delta_g$ one draw for all rows of the origin, which is what makes synthetic rows worth less than their number: however
-many they are, $B_g$ stays. A ridge fit with the effective ridge $\kappa$ has this $\rho$ and $v = -1$, exactly; least
-squares is $\kappa = 0$. What is known of the generators (`modelcollapse.numerics.provenance`) takes the place of the
-shapes $\rho$ and $B_g$.
+many they are, $B_g$ stays. A ridge fit with the effective ridge $\kappa$ has this $\rho$ with $h = 1$, and $v = -1$,
+exactly; a chain of h of them about that; least squares is $\kappa = 0$. What is known of the generators
+(`modelcollapse.numerics.provenance`) takes the place of the shapes $\rho$ and $B_g$.
 
 Evidence. With $S = G_g / \sigma_g^2$ the information of an origin, $\delta_g$ integrated out leaves $N_g = (B_g^{-1} +
 S)^{-1} B_g^{-1} S$ (symmetric) about $\rho w$, so that $w$ has the posterior covariance $V = (A^{-1} + \sum_g \rho_g
@@ -30,10 +30,18 @@ from scipy.optimize import minimize
 from modelcollapse.numerics.mixes.moments import pooled
 
 SHAPES = [(u, v) for u in (0.0, 0.5, 1.0) for v in (0.0, -1.0)]
-MOST = 100  # directions that the evidence sees
+LEADING = 100  # directions that decide about the hyperparameters
+MOST = 600  # directions that the posterior sees
 _VAGUE = 100.0  # prior variance of the intercept, in units of the labels' variance
 # prior medians and widths of logarithms, variances in units of the labels', κ in that of the mean variance of inputs
-_CENTRES = {"signal": (0.5, 2.0), "noise": (0.3, 1.5), "own": (0.1, 2.5), "spread": (0.1, 4.0), "ridge": (0.01, 3.0)}
+_CENTRES = {
+    "signal": (0.5, 2.0),
+    "noise": (0.3, 1.5),
+    "own": (0.1, 2.5),
+    "spread": (0.1, 4.0),
+    "ridge": (0.01, 3.0),
+    "power": (1.0, 0.7),
+}
 _FLOOR = np.log(1e-7)
 
 
@@ -71,6 +79,12 @@ class Problem(NamedTuple):
     own: np.ndarray
     known: list
 
+    def leading(self, size):
+        """The same of the first directions."""
+        moments = [m._replace(gram=m.gram[:size, :size], cross=m.cross[:size]) for m in self.moments]
+        known = [k and k._replace(factors=k.factors[:size], variances=k.variances[:size]) for k in self.known]
+        return Problem(moments, self.variances[:size], self.signal[:size], self.own[:size], known)
+
 
 def posteriors(rows, known=None, shapes=SHAPES):
     """Posteriors under all shapes, their weights, and the unit of the labels (k,); means are in the labels' own unit,
@@ -86,35 +100,39 @@ def posteriors(rows, known=None, shapes=SHAPES):
         moment._replace(gram=moment.gram[seen, seen], cross=moment.cross[seen] / unit, squares=moment.squares / unit**2)
         for moment in rows.moments
     ]
-    s = rows.variances[seen.start : seen.stop - 1]
-    found, theta, known = [], None, known or {}
+    s = rows.variances[: seen.stop - 1]
+    found, theta = [], None
     for u, v in shapes:
-        problem = _problem(moments, s, u, v, known)
-        best = _best(problem, theta)
-        theta = best.theta
-        found.append(best._replace(mean=best.mean * unit, errors=[(gap * unit, V) for gap, V in best.errors]))
+        problem = _problem(moments, s, u, v, known or {})
+        leading = problem.leading(LEADING + 1)
+        theta = _best(leading, theta)
+        log_evidence = posterior(leading, theta).log_evidence
+        best = posterior(problem, theta)
+        errors = [(gap * unit, V) for gap, V in best.errors]
+        found.append(best._replace(log_evidence=log_evidence, mean=best.mean * unit, errors=errors))
     logs = np.array([one.log_evidence for one in found])
     weights = np.exp(logs - logs.max())
     return found, weights / weights.sum(), unit
 
 
 def _problem(moments, s, u, v, known):
-    signal = np.append(_VAGUE, s**u / np.sum(s ** (u + 1)))
-    plain = np.append(1 / len(s), s**v / np.sum(s ** (v + 1)))
+    first = s[:LEADING]
+    signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
+    plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
     origins = range(1, len(moments))
-    return Problem(moments, np.append(np.inf, s / s.mean()), signal, plain, [known.get(g) for g in origins])
+    return Problem(moments, np.append(np.inf, s / first.mean()), signal, plain, [known.get(g) for g in origins])
 
 
 def _best(problem, theta):
     count = len(problem.known)
     if theta is None:
-        theta = np.log([0.5, 0.3] + [0.1, 0.1, 0.01] * count)
-        theta[[2 + 3 * g for g, known in enumerate(problem.known) if known is not None]] = 0.0
-    bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 3.0)] * count
+        theta = np.log([0.5, 0.3] + [0.1, 0.1, 0.01, 1.0] * count)
+        theta[[2 + 4 * g for g, known in enumerate(problem.known) if known is not None]] = 0.0
+    bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count
     found = minimize(
         lambda t: _negative(problem, t), theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
     )
-    return posterior(problem, found.x)
+    return found.x
 
 
 def _negative(problem, theta):
@@ -125,17 +143,17 @@ def _negative(problem, theta):
 
 def _prior(problem, theta):
     """-log of the prior of θ, and its gradient."""
-    names = ["signal", "noise"] + ["own", "spread", "ridge"] * len(problem.known)
+    names = ["signal", "noise"] + ["own", "spread", "ridge", "power"] * len(problem.known)
     centre, width = np.array([_CENTRES[name] for name in names]).T
     for g, known in enumerate(problem.known):
         if known is not None:
-            centre[2 + 3 * g], width[2 + 3 * g] = 1.0, known.doubt
+            centre[2 + 4 * g], width[2 + 4 * g] = 1.0, known.doubt
     gap = (theta - np.log(centre)) / width
     return gap @ gap / 2, gap / width
 
 
 def posterior(problem, theta):
-    """The Posterior at hyperparameters θ = (log a, log σ², and log b_g, log σ_g², log κ_g for every g)."""
+    """The Posterior at hyperparameters θ = (log a, log σ², and log b_g, log σ_g², log κ_g, log h_g for every g)."""
     post, _ = _evidence(problem, theta)
     penalty, _ = _prior(problem, theta)
     return post._replace(log_evidence=post.log_evidence - penalty)
@@ -169,7 +187,7 @@ def _evidence(problem, theta):
     gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
     errors = []
     for g, part in enumerate(parts):
-        gradient[2 + 3 * g : 5 + 3 * g] = _slopes(problem, g, part, mean, V)
+        gradient[2 + 4 * g : 6 + 4 * g] = _slopes(problem, theta, g, part, mean, V)
         errors.append(_label_error(problem, g, part, mean, V))
     return Posterior(-lost / 2, theta, mean, V, informations, A, noise, errors), gradient
 
@@ -189,10 +207,10 @@ class _Origin(NamedTuple):
 
 def _origin(problem, theta, g):
     moment, outputs = problem.moments[1 + g], problem.moments[0].cross.shape[1]
-    amplitude, noise, ridge = np.exp(theta[2 + 3 * g : 5 + 3 * g])
-    known = problem.known[g]
-    factors = 1 / (1 + ridge / problem.variances) if known is None else known.factors
-    B = amplitude * (problem.own * factors**2 if known is None else known.variances)
+    amplitude, noise, ridge, power = np.exp(theta[2 + 4 * g : 6 + 4 * g])
+    known, lost_share = problem.known[g], ridge / problem.variances
+    factors = (1 + lost_share) ** -power if known is None else known.factors
+    B = amplitude * (problem.own * (1 + lost_share) ** -2 if known is None else known.variances)
     root = np.sqrt(B)
     S, c = moment.gram / noise, moment.cross / noise
     T = np.eye(len(B)) + root[:, None] * S * root
@@ -206,8 +224,8 @@ def _origin(problem, theta, g):
     return _Origin(B, noise, factors, (information + information.T) / 2, told, lost, spread)
 
 
-def _slopes(problem, g, part, mean, V):
-    """∂ log evidence / ∂ (log b, log σ_g², log κ)."""
+def _slopes(problem, theta, g, part, mean, V):
+    """∂ log evidence / ∂ (log b, log σ_g², log κ, log h)."""
     moment, outputs = problem.moments[1 + g], mean.shape[1]
     E = part.own[:, None] * part.information
     own = part.spread @ (moment.cross / part.noise) - E @ (part.factors[:, None] * mean)
@@ -219,14 +237,21 @@ def _slopes(problem, g, part, mean, V):
     kept = np.eye(len(E)) - E
     covariance = part.spread + (through * part.factors) @ kept.T
     uneven = own_squares / part.own - outputs
-    shrink = np.zeros(len(E)) if problem.known[g] is not None else 1 - part.factors  # -∂ log ρ / ∂ log κ
-    base = -part.factors * shrink
     residual = moment.cross - moment.gram @ sees
-    slope = np.sum(residual * (base[:, None] * mean)) - outputs * np.sum(moment.gram * (through * base))
+
+    def along(change):
+        """∂ log evidence where log ρ changes by `change` (p,)."""
+        base = part.factors * change
+        slope = np.sum(residual * (base[:, None] * mean)) - outputs * np.sum(moment.gram * (through * base))
+        return slope / part.noise
+
+    ridge, power = (0.0, 0.0) if problem.known[g] is not None else np.exp(theta[4 + 4 * g : 6 + 4 * g])
+    x = ridge / problem.variances
     return (
         np.sum(uneven) / 2,
         (_residual(moment, sees, covariance) / part.noise - outputs * moment.rows) / 2,
-        slope / part.noise - uneven @ shrink,
+        along(-power * x / (1 + x)) - uneven @ (x / (1 + x)),
+        along(-power * np.log1p(x)),
     )
 
 

@@ -82,20 +82,21 @@ def test_chunks_change_nothing(data, monkeypatch):
         np.testing.assert_allclose(one.gram, other.gram, atol=1e-10)
 
 
-THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, -1.5, 0.3, -1.0])
+THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2])
 
 
 def dense(X, y, rows, problem, theta):
     """Log density of all labels and the posterior mean of (intercept, slopes), from the covariance of the rows."""
     prior = np.exp(theta[0]) * problem.signal
     prior[0] = problem.signal[0]
-    shrink = [np.ones(DIM + 1)] + [1 / (1 + np.exp(theta[4 + 3 * g]) / problem.variances) for g in range(2)]
+    lost = [np.zeros(DIM + 1)] + [np.exp(theta[4 + 4 * g]) / problem.variances for g in range(2)]
+    powers = np.exp([0.0, theta[5], theta[9]])
     Z = np.column_stack([np.ones(len(X)), (X - rows.offset) @ rows.rotation])
-    seen = Z * np.array(shrink)[ORIGIN]
-    covariance = seen * prior @ seen.T + np.diag(np.exp(theta[[1, 3, 6]])[ORIGIN])
+    seen = Z * np.array([(1 + x) ** -h for x, h in zip(lost, powers, strict=True)])[ORIGIN]
+    covariance = seen * prior @ seen.T + np.diag(np.exp(theta[[1, 3, 7]])[ORIGIN])
     for g in range(2):
         at = np.flatnonzero(g + 1 == ORIGIN)
-        own = np.exp(theta[2 + 3 * g]) * problem.own * shrink[g + 1] ** 2
+        own = np.exp(theta[2 + 4 * g]) * problem.own / (1 + lost[g + 1]) ** 2
         covariance[np.ix_(at, at)] += Z[at] * own @ Z[at].T
     log = sum(multivariate_normal(np.zeros(len(X)), covariance).logpdf(column) for column in y.T)
     return log + np.log(2 * np.pi) * y.size / 2, prior[:, None] * seen.T @ np.linalg.solve(covariance, y)
@@ -110,7 +111,7 @@ def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v):
     log, mean = dense(X, y, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
-    other = THETA + np.eye(8)[4] * 0.1  # a control: every hyperparameter is felt
+    other = THETA + np.eye(10)[4] * 0.1  # a control: every hyperparameter is felt
     assert abs(dense(X, y, rows, problem, other)[0] - log) > 1e-3
 
 
@@ -144,13 +145,12 @@ def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
 def test_the_choice_follows_the_teacher():
     """A teacher of 13 rows is worse than 30 real rows, one of 3000 is better than any: the weight must tell them apart.
 
-    Twelve data sets each; sign of the difference of median weights, which a coin would get right by chance 1 in 2 —
-    so both medians are bounded as well."""
+    Medians of seven data sets each, a factor of several apart from the bounds."""
     weights = {}
     for teacher_rows in (13, 3000):
         rng = np.random.default_rng(0)
         found = []
-        for _ in range(12):
+        for _ in range(7):
             rows, _ = drawn(rng, teacher_rows)
             found.append(choose(rows, beliefs(rows)).best.weights[1])
         weights[teacher_rows] = np.median(found)
@@ -158,10 +158,10 @@ def test_the_choice_follows_the_teacher():
 
 
 def test_evidence_helps_where_real_rows_are_few():
-    """Mean log error of choices on 25 data sets with 15 real rows: with evidence it is below that of leave-one-out by
+    """Mean log error of choices on 16 data sets with 15 real rows: with evidence it is below that of leave-one-out by
     itself; the control, leave-one-out on labels of real rows in random order, is far above both."""
     rng, logs = np.random.default_rng(1), []
-    for _ in range(25):
+    for _ in range(16):
         rows, errors = drawn(rng, 24, real=15)
         shuffled = rows._replace(targets=rng.permutation(rows.targets))
         picks = [choose(rows, beliefs(rows)), choose(rows, None), choose(shuffled, None)]
@@ -171,10 +171,10 @@ def test_evidence_helps_where_real_rows_are_few():
 
 
 def test_posterior_expected_error_is_calibrated():
-    """Where data come from the model, the mean of the true error over its posterior expectation is 1: 60 data sets,
-    relative spread of one about 0.5, hence 0.07 for the mean; bounds at four of these. Half the error is refused."""
+    """Where data come from the model, the mean of the true error over its posterior expectation is 1: 30 data sets,
+    relative spread of one about 0.5, hence 0.09 for the mean; bounds at three of these. Half the error is refused."""
     rng, ratios = np.random.default_rng(2), []
-    for _ in range(60):
+    for _ in range(30):
         rows, errors = drawn(rng, 24)
         fits = score(rows, beliefs(rows), np.array([1.0, 0.3]))
         ratios.append(errors(fits.path)[fits.at] / fits.risk[fits.at])
@@ -206,14 +206,14 @@ def test_several_origins_are_weighed_one_by_one():
 
 
 def test_errors_of_labels_are_found():
-    """What a teacher of 24 rows got wrong: the mean estimate of 40 data sets within a quarter of the exact mean (the
-    relative spread of one is about 0.6, so 2.6 standard errors), that of a teacher of 200 rows far below."""
+    """What a teacher of 24 rows got wrong: the mean estimate of 24 data sets within a third of the exact mean (the
+    relative spread of one is about 0.6, so 2.7 standard errors), that of a teacher of 200 rows far below."""
     rng, ratios, levels = np.random.default_rng(5), [], []
-    for teacher_rows in [24] * 40 + [200] * 10:
+    for teacher_rows in [24] * 24 + [200] * 6:
         rows, _ = drawn(rng, teacher_rows)
         belief = beliefs(rows)
         (gap, V), *_ = belief.posteriors[0].errors
         estimate = np.sum(gap * (belief.metric @ gap)) + belief.unit[0] ** 2 * np.sum(belief.metric * V)
         (ratios if teacher_rows == 24 else levels).append(estimate / (0.5**2 * 12 / (24 - 12 - 1)))
-    assert 0.75 < np.mean(ratios) < 1.25
+    assert 0.67 < np.mean(ratios) < 1.33
     assert np.mean(levels) < 0.3
