@@ -43,6 +43,7 @@ _CENTRES = {
     "power": (1.0, 0.7),
 }
 _FLOOR = np.log(1e-7)
+_DOUBT = 0.02  # share of the evidence below which a pair of shapes is left out
 
 
 class Known(NamedTuple):
@@ -87,8 +88,9 @@ class Problem(NamedTuple):
 
 
 def posteriors(rows, known=None, shapes=SHAPES):
-    """Posteriors under all shapes, their weights, and the unit of the labels (k,); means are in the labels' own unit,
-    covariances, priors and noises in `unit` squared.
+    """Posteriors under all shapes that matter, their weights, and the unit of the labels (k,).
+
+    Means are in the labels' own unit, covariances, priors and noises in that of `unit` squared.
 
     known: dict from origin (1, 2, ...) to Known.
     """
@@ -101,18 +103,16 @@ def posteriors(rows, known=None, shapes=SHAPES):
         for moment in rows.moments
     ]
     s = rows.variances[: seen.stop - 1]
-    found, theta = [], None
-    for u, v in shapes:
-        problem = _problem(moments, s, u, v, known or {})
-        leading = problem.leading(LEADING + 1)
-        theta = _best(leading, theta)
-        log_evidence = posterior(leading, theta).log_evidence
-        best = posterior(problem, theta)
-        errors = [(gap * unit, V) for gap, V in best.errors]
-        found.append(best._replace(log_evidence=log_evidence, mean=best.mean * unit, errors=errors))
-    logs = np.array([one.log_evidence for one in found])
-    weights = np.exp(logs - logs.max())
-    return found, weights / weights.sum(), unit
+    problems, thetas, logs = [_problem(moments, s, u, v, known or {}) for u, v in shapes], [None], []
+    for problem in problems:
+        theta, log_evidence = _best(problem.leading(LEADING + 1), thetas[-1])
+        thetas.append(theta)
+        logs.append(log_evidence)
+    weights = np.exp(np.array(logs) - max(logs))
+    kept = np.flatnonzero(weights > _DOUBT * weights.sum())
+    found = [posterior(problems[i], thetas[i + 1]) for i in kept]
+    found = [one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]) for one in found]
+    return found, weights[kept] / weights[kept].sum(), unit
 
 
 def _problem(moments, s, u, v, known):
@@ -132,11 +132,11 @@ def _best(problem, theta):
     found = minimize(
         lambda t: _negative(problem, t), theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
     )
-    return found.x
+    return found.x, -float(found.fun)
 
 
 def _negative(problem, theta):
-    post, gradient = _evidence(problem, theta)
+    post, gradient = _evidence(problem, theta, slopes=True)
     penalty, slope = _prior(problem, theta)
     return penalty - post.log_evidence, slope - gradient
 
@@ -159,8 +159,8 @@ def posterior(problem, theta):
     return post._replace(log_evidence=post.log_evidence - penalty)
 
 
-def _evidence(problem, theta):
-    """The Posterior without the prior of θ, and the gradient of its log evidence."""
+def _evidence(problem, theta, slopes=False):
+    """The Posterior without the prior of θ; with slopes, the gradient of its log evidence in place of the errors."""
     count, outputs = len(problem.known), problem.moments[0].cross.shape[1]
     A = np.exp(theta[0]) * problem.signal
     A[0] = _VAGUE
@@ -187,8 +187,10 @@ def _evidence(problem, theta):
     gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
     errors = []
     for g, part in enumerate(parts):
-        gradient[2 + 4 * g : 6 + 4 * g] = _slopes(problem, theta, g, part, mean, V)
-        errors.append(_label_error(problem, g, part, mean, V))
+        if slopes:
+            gradient[2 + 4 * g : 6 + 4 * g] = _slopes(problem, theta, g, part, mean, V)
+        else:
+            errors.append(_label_error(problem, g, part, mean, V))
     return Posterior(-lost / 2, theta, mean, V, informations, A, noise, errors), gradient
 
 

@@ -27,7 +27,7 @@ class WeightedPath(NamedTuple):
 
     alphas: (L,); slopes: w, (L, r, k); intercepts: b, (L, k); loss: mean leave-one-out square over real rows and
     outputs, (L,); df: trace of the hat matrix over all rows without the intercept, (L,); held_out: squares of every
-    scored row, (L, n), means over the outputs.
+    scored row, (L, n), means over the outputs; left: 1 - h of every scored row, (L, n).
     """
 
     alphas: np.ndarray
@@ -36,6 +36,7 @@ class WeightedPath(NamedTuple):
     loss: np.ndarray
     df: np.ndarray
     held_out: np.ndarray
+    left: np.ndarray
 
 
 def weighted_path(rows, weights, alphas=None):
@@ -73,7 +74,23 @@ def weighted_path(rows, weights, alphas=None):
         held_out @ rows.counts / max(rows.counts.sum(), 1e-300),
         (values * inverse).sum(axis=1),
         held_out,
+        left,
     )
+
+
+def left_out(rows, weights, alpha):
+    """Predictions (n, k) for every scored row by the fit with these weights and penalty without it.
+
+    >>> from modelcollapse.numerics.mixes.moments import rows_of
+    >>> X, y = np.random.default_rng(0).standard_normal((2, 30, 1))
+    >>> rows = rows_of(X, y, np.zeros(30, dtype=int))
+    >>> path = weighted_path(rows, [1.0], np.array([2.0]))
+    >>> bool(np.isclose(np.mean((rows.targets - left_out(rows, [1.0], 2.0)) ** 2), path.loss[0]))
+    True
+    """
+    path = weighted_path(rows, weights, np.array([alpha]))
+    fitted = path.intercepts[0] + rows.features @ path.slopes[0]
+    return rows.targets - (rows.targets - fitted) / path.left[0][:, None]
 
 
 def gcv(rows, path, weights):

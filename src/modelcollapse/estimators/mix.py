@@ -190,10 +190,10 @@ def label_errors(mix, unit=1.0):
         for shape, count in zip(*np.unique(take, return_counts=True), strict=True):
             gap, V = belief.posteriors[shape].errors[g]
             root = np.linalg.cholesky(V + 1e-12 * np.trace(V) * np.eye(len(V)))
-            noise = np.einsum("ij,njk->nik", root, rng.standard_normal((count, len(V), gap.shape[1]))) * belief.unit
-            whole = gap + noise
-            metric = belief.metric[: len(V), : len(V)]
-            draws.append(np.mean(np.einsum("nik,ij,njk->nk", whole, metric, whole, optimize=True), axis=1))
+            metric = np.linalg.cholesky(belief.metric[: len(V), : len(V)] + 1e-12 * np.eye(len(V)))
+            around = np.einsum("ij,njk->nik", root, rng.standard_normal((count, *gap.shape)), optimize=True)
+            seen = np.einsum("ij,nik->njk", metric, gap + belief.unit * around, optimize=True)
+            draws.append(np.mean(np.sum(seen**2, axis=1), axis=1))
         draws = np.concatenate(draws) * unit**2
         found[g + 1] = (float(draws.mean()), *(float(q) for q in np.quantile(draws, (0.05, 0.95))))
     return found

@@ -182,9 +182,16 @@ class CollapseAwareRidge(CollapseAware):
             marks = [] if origin is None else dict.fromkeys(np.asarray(origin, dtype=object).ravel().tolist())
             self.weights_, self.report_, self.worth_, self.label_errors_ = dict.fromkeys(marks, 1.0), None, None, {}
             return self
-        X, y, _, eps = self._checked(X, y, unlabelled)
-        described = self._described()
-        found = read_mix(origin, len(X), described, self.weights)
+        mix, *parts = self._mixed(X, y, origin, sample_weight)
+        self._settle_mix(mix, *parts)
+        for note in mix.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        return self
+
+    def _mixed(self, X, y, origin, sample_weight):
+        """The Mix, and what it was made of: Features, Labels, MixOrigins, targets and inputs."""
+        X, y, _, eps = self._checked(X, y, None)
+        found = read_mix(origin, len(X), self._described(), self.weights)
         counts = counts_of(sample_weight, X)
         labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
         provenance = dict(self._centred(found.provenance.items(), labels.unit))
@@ -192,13 +199,9 @@ class CollapseAwareRidge(CollapseAware):
         given = found.weights or None
         if self.weights == "equal":
             given = dict.fromkeys(range(1, found.codes.max() + 1), 1.0)
-        mix = fit_mix(
-            features, labels.values, found.codes, counts, bool(self.fit_intercept), provenance, given, self._given()
-        )
-        self._settle_mix(mix, features, labels, found, y, X)
-        for note in mix.notes:
-            warnings.warn(note, UserWarning, stacklevel=2)
-        return self
+        centre, ridges = bool(self.fit_intercept), self._given()
+        mix = fit_mix(features, labels.values, found.codes, counts, centre, provenance, given, ridges)
+        return mix, features, labels, found, y, X
 
     def _pooled(self, origin, sample_weight):
         """Whether all rows are fitted alike: then the way of `CollapseAware`, which corrects by provenance."""

@@ -31,9 +31,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 try:
-    from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
     from sklearn.metrics.pairwise import pairwise_kernels
-    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         "modelcollapse.estimator needs scikit-learn; install it with: pip install 'modelcollapse[estimator]'"
@@ -46,6 +47,17 @@ from modelcollapse.numerics.provenance.corrected_risk import Correction, Provena
 from modelcollapse.numerics.provenance.ridge_path import RidgePath
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
+
+__all__ = [
+    "BaseEstimator",
+    "ClassifierMixin",
+    "CollapseAware",
+    "check_classification_targets",
+    "check_is_fitted",
+    "column_or_1d",
+    "counts_of",
+    "validate_data",
+]
 
 LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
