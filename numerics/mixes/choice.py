@@ -70,7 +70,7 @@ class Beliefs(NamedTuple):
         metric = self.metric[:seen, :seen]
         apart = self.weights @ np.einsum("hik,ij,hjk->h", means - mean, metric, means - mean, optimize=True)
         fits[:, :seen] -= mean
-        squares = np.einsum("lik,lik->l", fits, np.einsum("ij,ljk->lik", self.metric, fits, optimize=True))
+        squares = np.sum(fits * (self.metric @ fits), axis=(1, 2))
         return self.spread() + (apart + squares) / mean.shape[1]
 
 

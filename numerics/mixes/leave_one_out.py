@@ -63,10 +63,10 @@ def weighted_path(rows, weights, alphas=None):
     along = inverse[:, :, None] * turned
     centred = (rows.features - mean) @ vectors
     leverage = inverse @ (centred**2).T + (1 / heavy if rows.intercept else 0.0)
-    fitted = np.einsum("nr,lrk->lnk", centred, along, optimize=True) + level
+    fitted = centred @ along + level
     left = np.maximum(1 - rows.counts * leverage, 1e-9)
     held_out = np.mean(((rows.targets - fitted) / left[:, :, None]) ** 2, axis=2)
-    slopes = np.einsum("ij,ljk->lik", vectors, along, optimize=True)
+    slopes = vectors @ along
     return WeightedPath(
         alphas,
         slopes,
@@ -107,8 +107,7 @@ def gcv(rows, path, weights):
     """
     every = pooled(rows, weights)
     fits = np.concatenate([path.intercepts[:, None], path.slopes], axis=1)
-    residual = every.squares - 2 * np.einsum("lik,ik->lk", fits, every.cross)
-    residual = residual + np.einsum("lik,ij,ljk->lk", fits, every.gram, fits, optimize=True)
+    residual = every.squares + np.sum(fits * (every.gram @ fits - 2 * every.cross), axis=1)
     count = sum(m.rows for m, w in zip(rows.moments, weights, strict=True) if w > 0)
     left = count - path.df - rows.intercept
     value = count * np.mean(np.maximum(residual, 0.0), axis=1) / np.maximum(left, 1e-9) ** 2
