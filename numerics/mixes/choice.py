@@ -23,6 +23,7 @@ TRUST = 60.0
 SURE = 2.0
 WEIGHTS = np.array([0, 1e-3, 3e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1, 1.7, 3, 6, 12, 25, 100])
 _SWEEPS = 3
+_ALIKE = 1e-4  # relative: scores that differ by less are one, and the largest penalty is taken
 
 
 class Scored(NamedTuple):
@@ -36,7 +37,8 @@ class Scored(NamedTuple):
 
     @property
     def best(self):
-        return float(self.score[self.at])
+        """The smallest score."""
+        return float(self.score.min())
 
 
 class Beliefs(NamedTuple):
@@ -139,7 +141,8 @@ def score(rows, belief, weights, trust=TRUST, penalties=None):
     noise = 0.0 if belief is None else float(np.mean(belief.noise))
     k = 0.0 if belief is None else trust
     total = (n * path.loss + k * (risk + noise)) / (n + k)
-    return Scored(weights, path, risk, total, int(np.argmin(total)))
+    at = int(np.flatnonzero(total <= total.min() * (1 + _ALIKE))[-1])
+    return Scored(weights, path, risk, total, at)
 
 
 def standard_error(rows, squares):

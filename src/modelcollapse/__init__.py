@@ -48,6 +48,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "scaling_exponents": "modelcollapse.theory.scaling",
     "CollapseAwareRidge": "modelcollapse.estimator",
     "CollapseAwareClassifier": "modelcollapse.estimator",
+    "advise": "modelcollapse.estimators.advice",
     "CollapseAwareGradientFlow": "modelcollapse.stopping",
     "StoppingMonitor": "modelcollapse.stopping",
     "Provenance": "modelcollapse.estimator",

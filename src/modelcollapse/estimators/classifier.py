@@ -129,25 +129,9 @@ class CollapseAwareClassifier(ClassifierMixin, BaseEstimator):
                 regressor.fit(X, targets, origin, sample_weight)
             return [warning.message for warning in caught]
         mix, features, labels, *rest = regressor._mixed(X, targets, origin, sample_weight)
-        chosen = mix.chosen
-        if chosen is None:
-            regressor._settle_mix(mix, features, labels, *rest)
-            return mix.notes
-        level = labels.level / labels.unit
-        wrong = [_wrong(mix.rows, one, level) for one in chosen.every]
-        share = mix.rows.counts / mix.rows.counts.sum()
-        best = int(np.argmin([share @ one for one in wrong]))
-        gap = _wrong(mix.rows, mix.best, level) - wrong[best]
-        if self.weights == "auto" and share @ gap > SURE * standard_error(mix.rows, gap):
-            better = chosen.every[best]
-            mix = mix._replace(best=better, risk=better.score, criterion=f"{mix.criterion}, 0-1 error", notes=[])
+        mix, rates = overruled(mix, labels, free=self.weights == "auto")
         regressor._settle_mix(mix, features, labels, *rest)
-        rates = [_wrong(mix.rows, one, level) for one in (chosen.alone, chosen.pooled, mix.best)]
-        regressor.report_ = {
-            **(regressor.report_ or {}),
-            "error_rate": np.array([share @ rate for rate in rates]),
-            "error_rate_error": np.array([standard_error(mix.rows, rate) for rate in rates]),
-        }
+        regressor.report_ = {**regressor.report_, **rates} if regressor.report_ else None
         return mix.notes
 
     def decision_function(self, X):
@@ -164,6 +148,26 @@ class CollapseAwareClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self.kernel == "precomputed"
         return tags
+
+
+def overruled(mix, labels, free=True):
+    """The Mix, and its 0-1 errors for the report; where weights are free, those of the smallest 0-1 error if it is so
+    beyond doubt."""
+    chosen, level = mix.chosen, labels.level / labels.unit
+    if chosen is None:
+        return mix, {}
+    wrong = [_wrong(mix.rows, one, level) for one in chosen.every]
+    share = mix.rows.counts / mix.rows.counts.sum()
+    best = int(np.argmin([share @ one for one in wrong]))
+    gap = _wrong(mix.rows, mix.best, level) - wrong[best]
+    if free and share @ gap > SURE * standard_error(mix.rows, gap):
+        better = chosen.every[best]
+        mix = mix._replace(best=better, risk=better.score, criterion=f"{mix.criterion}, 0-1 error", notes=[])
+    rates = [_wrong(mix.rows, one, level) for one in (chosen.alone, chosen.pooled, mix.best)]
+    return mix, {
+        "error_rate": np.array([share @ rate for rate in rates]),
+        "error_rate_error": np.array([standard_error(mix.rows, rate) for rate in rates]),
+    }
 
 
 def _wrong(rows, scored, level):

@@ -178,6 +178,17 @@ def worth_of(mix):
     return None if mix.chosen is None else float(worth(mix.rows, mix.belief, mix.chosen))
 
 
+def mean_label_error(mix, code, unit=1.0):
+    """The mean of the error below."""
+    belief, total = mix.belief, 0.0
+    for weight, one in zip(belief.weights, belief.posteriors, strict=True):
+        gap, V = one.errors[code - 1]
+        metric = belief.metric[: len(V), : len(V)]
+        own = np.sum(gap * (metric @ gap)) / gap.shape[1] + np.mean(belief.unit**2) * np.sum(metric * V)
+        total += weight * own * unit**2
+    return float(total)
+
+
 def label_errors(mix, unit=1.0):
     """code -> (mean, low, high) of E(x·(w_g - w0))², the error that an origin's labels carry beside their noise, and
     the limits of its middle 90 %; 1000 draws from the posterior."""

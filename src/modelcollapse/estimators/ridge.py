@@ -69,8 +69,10 @@ class CollapseAwareRidge(CollapseAware):
         How many real rows one synthetic row is worth: so many more real rows would bring the best fit of real rows
         alone to the error of the chosen one. 0 where synthetic rows are not used; None where weights are "equal".
     label_errors_ : dict from mark to (estimate, low, high)
-        The error that the labels of a synthetic origin carry beside noise, E‖w_g - w0‖²_Σ, and its middle 90 %. Where
-        origins are generations, it grows as they collapse.
+        The error that the labels of a synthetic origin carry beside noise, E‖w_g - w0‖²_Σ, and the middle 90 % of
+        its posterior, which takes the sizes of the errors for known: with thirty real rows in five columns it held the
+        truth in 65 % of data sets. `modelcollapse.advise` widens it. Where origins are generations, it grows as they
+        collapse.
     path_ : dict of arrays of shape (L,)
         ridge, gcv, corrected_risk (error on clean labels of the same noise, label noise included; equals gcv for
         real rows), degrees_of_freedom (trace of the hat matrix without the intercept). With several outputs gcv
