@@ -65,8 +65,8 @@ def test_numbers_are_plain_and_ordered(advice):
 
 
 def test_errors_of_labels_are_those_planted():
-    """Median over twelve data sets of estimate over truth (one has a spread of about 2 in ratio, so 1.3 for the median);
-    a hundred times the variance of labels is seen as such."""
+    """Median over twelve data sets of estimate over truth (a factor of about 2 for one, 1.3 for the median); a hundred
+    times the variance of labels is seen as such."""
     ratios = {1.0: [], 10.0: []}
     for seed in range(12):
         for scale, found in ratios.items():
