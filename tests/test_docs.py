@@ -41,6 +41,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 ELSEWHERE = {  # lines that are run by another test, or install
     "python3 -m venv ": "test_readme.py reads them; installing is for continuous integration",
     "python -m modelcollapse.validation.study ": "test_study.py, at small size",
+    "python -m modelcollapse.validation.mix_study ": "test_mix_study.py, at small size",
     "python -m modelcollapse.validation.stopping_study ": "test_stopping_study.py, at small size",
     "python docs/": "test_cli_choosing.py and test_stopping_study.py compare the pages with what these write",
 }

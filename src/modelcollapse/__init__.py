@@ -53,6 +53,8 @@ _PUBLIC = {  # public name -> the module that holds it
     "optimal_exponent": "modelcollapse.theory.scaling",
     "scaling_exponents": "modelcollapse.theory.scaling",
     "CollapseAwareRidge": "modelcollapse.estimator",
+    "CollapseAwareClassifier": "modelcollapse.estimator",
+    "advise": "modelcollapse.estimators.advice",
     "CollapseAwareGradientFlow": "modelcollapse.stopping",
     "StoppingMonitor": "modelcollapse.stopping",
     "Provenance": "modelcollapse.estimator",

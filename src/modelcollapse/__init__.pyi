@@ -3,8 +3,10 @@ from modelcollapse import numerics as numerics
 from modelcollapse import plot as plot
 from modelcollapse import theory as theory
 from modelcollapse import validation as validation
+from modelcollapse.estimator import CollapseAwareClassifier as CollapseAwareClassifier
 from modelcollapse.estimator import CollapseAwareRidge as CollapseAwareRidge
 from modelcollapse.estimator import Provenance as Provenance
+from modelcollapse.estimators.advice import advise as advise
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge as optimal_ridge
 from modelcollapse.numerics.questions.best_time import optimal_stopping as optimal_stopping
 from modelcollapse.numerics.questions.best_values import tune as tune

@@ -9,13 +9,14 @@ import sys
 from importlib.util import find_spec
 
 import modelcollapse
-from modelcollapse.cli import _output, crosscheck, curve, demo, exponent, formulas, modes, ridge
+from modelcollapse.cli import _output, crosscheck, curve, demo, exponent, formulas, mix, modes, ridge
 
 __all__ = ["main"]
 
 COMMANDS = {
     "curve": curve,
     "ridge": ridge,
+    "mix": mix,
     "exponent": exponent,
     "crosscheck": crosscheck,
     "modes": modes,

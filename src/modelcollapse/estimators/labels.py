@@ -18,6 +18,11 @@ class Labels(NamedTuple):
     level: np.ndarray
     unit: float
 
+    def weighed(self, counts, centre):
+        """The same labels, centred on their mean over rows that count for (T,) rows each."""
+        mean = bool(centre) * (counts @ self.values) / counts.sum()
+        return self._replace(values=self.values - mean, level=self.level + mean * self.unit)
+
     def squared(self, error):
         """An error in the unit, as one of the labels; inf beyond the largest float."""
         with np.errstate(over="ignore", under="ignore"):

@@ -1,10 +1,23 @@
-"""Ridge regression that knows who wrote its labels."""
+"""Ridge regression that knows who wrote its labels, and weighs the rows of every author."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
-from modelcollapse.estimators.shared import CollapseAware
+from modelcollapse.estimators.labels import in_own_unit
+from modelcollapse.estimators.mix import (
+    coefficients_of,
+    few_enough,
+    fit_mix,
+    kernel_features,
+    label_errors,
+    linear_features,
+    report,
+    worth_of,
+)
+from modelcollapse.estimators.mix_origins import read_mix
+from modelcollapse.estimators.shared import CollapseAware, counts_of
 from modelcollapse.theory.numbers.domains import RIDGE
 
 
@@ -17,7 +30,8 @@ class CollapseAwareRidge(CollapseAware):
         How many models stand between the truth and the labels: each was fitted on labels of the one before. 0
         is real data, and the criterion is then GCV. A dict describes mixes, one Provenance per value of
         `origin` in `fit`; the three `generator_` parameters then stay at their defaults. Rows of one origin
-        share their generators, different origins are independent.
+        share their generators, different origins are independent. Where weights are chosen or given, nothing needs
+        to be known: 0 says nothing of rows marked synthetic, and a value None in the dict nothing of that origin.
     generator_samples : float
         Rows that each generator was fitted on.
     generator_noise : float
@@ -30,6 +44,10 @@ class CollapseAwareRidge(CollapseAware):
         of two rows. The generators are taken to have used the same one.
     gamma, degree, coef0, kernel_params
         Of the kernel, as in sklearn.kernel_ridge.KernelRidge.
+    weights : "equal", "auto" or dict from origin to weight
+        What a synthetic row weighs in the fit, relative to a real one. "equal": as much. "auto": chosen together with
+        the ridge, by the real rows that `origin` marks (at least four; with none of them, or nothing but them,
+        "equal"). A dict gives the weights, one for every synthetic origin.
     ridges : "auto" or array of shape (L,)
         The λ to choose from (alpha divided by rows). "auto": twelve per decade over eleven decades around the
         mean eigenvalue.
@@ -40,7 +58,21 @@ class CollapseAwareRidge(CollapseAware):
     Attributes
     ----------
     ridge_, alpha_ : float
-        The chosen λ, and λ times rows as scikit-learn's Ridge and KernelRidge want it.
+        The chosen λ, and λ times rows (of positive weight) as scikit-learn's Ridge and KernelRidge want it.
+    weights_ : dict from mark of origin to weight
+        {} where nothing is marked.
+    report_ : dict of arrays of shape (3,), or None
+        candidate ("real only", "pooled", "chosen"), error (leave-one-out on the real rows, label noise included),
+        standard_error (of that), excess (expected error against the truth, without label noise), alpha. None where
+        weights are "equal".
+    worth_ : float, or None
+        How many real rows one synthetic row is worth: so many more real rows would bring the best fit of real rows
+        alone to the error of the chosen one. 0 where synthetic rows are not used; None where weights are "equal".
+    label_errors_ : dict from mark to (estimate, low, high)
+        The error that the labels of a synthetic origin carry beside noise, E‖w_g - w0‖²_Σ, and the middle 90 % of
+        its posterior, which takes the sizes of the errors for known: with thirty real rows in five columns it held the
+        truth in 65 % of data sets. `modelcollapse.advise` widens it. Where origins are generations, it grows as they
+        collapse.
     path_ : dict of arrays of shape (L,)
         ridge, gcv, corrected_risk (error on clean labels of the same noise, label noise included; equals gcv for
         real rows), degrees_of_freedom (trace of the hat matrix without the intercept). With several outputs gcv
@@ -75,8 +107,17 @@ class CollapseAwareRidge(CollapseAware):
     correction promises less than three tenths of the GCV level, or six tenths where it had to estimate the
     generators' noise. A warning says why, `criterion_` tells, and `path_["corrected_risk"]` is then GCV.
 
-    Synthetic rows are pooled with real ones, each as heavy. Where leave-one-out on the real rows says that a fit to
-    them alone is better, a warning gives both errors.
+    With weights="equal" synthetic rows are pooled with real ones, each as heavy. Where leave-one-out on the real rows
+    says that a fit to them alone is better, a warning gives both errors.
+
+    With weights="auto" a pair of weights and ridge is scored by exact leave-one-out on the n real rows and by its
+    expected error under a model in which all rows of one origin share one error of their author (its size, its shape
+    and the noises by marginal likelihood; provenance, where given, in their place), the latter counting as sixty rows.
+    Real rows alone and all rows alike are among the candidates, and are taken where leave-one-out prefers them by two
+    standard errors. `path_` then holds, for the chosen weights, leave-one-out as "gcv" and that score as
+    "corrected_risk". A linear fit sums its rows up in chunks; a kernel fit sees the leading 1000 directions of at most
+    4000 rows: for more, sklearn.kernel_approximation.Nystroem in a pipeline. Cross-validation that shuffles real and
+    synthetic rows scores on both: score on real rows.
 
     Examples
     --------
@@ -89,6 +130,15 @@ class CollapseAwareRidge(CollapseAware):
     >>> fake = CollapseAwareRidge(generations=10, generator_samples=80, generator_noise=0.3).fit(X, y)
     >>> real.ridge_ < fake.ridge_, fake.criterion_
     (True, 'noise')
+
+    Rows of a good teacher weigh more than those of a bad one, and nothing has to be said about either.
+
+    >>> origin, truth = np.repeat(["real", "model"], [20, 80]), np.ones(40)
+    >>> teachers = [truth + error * rng.standard_normal(40) for error in (0.1, 3)]
+    >>> labels = [np.where(origin == "real", y, X @ teacher) for teacher in teachers]
+    >>> told = [CollapseAwareRidge(weights="auto").fit(X, given, origin=origin) for given in labels]
+    >>> told[0].weights_["model"] > told[1].weights_["model"], told[0].worth_ > told[1].worth_
+    (True, True)
     """
 
     _strength, _uncorrected = "ridge", "gcv"
@@ -106,10 +156,105 @@ class CollapseAwareRidge(CollapseAware):
         kernel_params=None,
         ridges="auto",
         fit_intercept=True,
+        weights="equal",
     ):
         provenance = generations, generator_samples, generator_noise, generator_ridge
         super().__init__(*provenance, kernel, gamma, degree, coef0, kernel_params, fit_intercept)
         self.ridges = ridges
+        self.weights = weights
+
+    def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, X, y, origin=None, sample_weight=None, unlabelled=None
+    ):
+        """Choose ridge and weights, and fit.
+
+        X: (T, d), or the (T, T) kernel matrix where kernel="precomputed"; y: (T,) or (T, outputs), numbers. origin:
+        (T,), who wrote each label: keys of the dict `generations`; where `generations` is a number, "real" or 0 for
+        real rows and "synthetic", "model", "generated", "fake" or 1 for rows of the generators described, or keys of
+        the dict `weights`. Other marks, missing ones and Boolean masks are refused. sample_weight: (T,), how many rows
+        each row counts for. unlabelled: (N, d), further inputs, which sharpen the leverage that the noise term needs
+        and the eigenvalues that the bias term needs (weights="equal").
+
+        Warns where the correction is not used, where the labels contradict what is said about them, where the real rows
+        by themselves promise a smaller error than all rows or are too few to tell, and where they are used alone.
+        """
+        pooled = self._pooled(origin, sample_weight)
+        if pooled or origin is None:
+            self._fit(X, y, origin, unlabelled, sample_weight)
+            marks = [] if origin is None else dict.fromkeys(np.asarray(origin, dtype=object).ravel().tolist())
+            self.weights_, self.report_, self.worth_, self.label_errors_ = dict.fromkeys(marks, 1.0), None, None, {}
+            return self
+        mix, *parts = self._mixed(X, y, origin, sample_weight)
+        self._settle_mix(mix, *parts)
+        for note in mix.notes:
+            warnings.warn(note, UserWarning, stacklevel=2)
+        return self
+
+    def _mixed(self, X, y, origin, sample_weight):
+        """The Mix, and what it was made of: Features, Labels, MixOrigins, targets and inputs."""
+        X, y, _, eps = self._checked(X, y, None)
+        found = read_mix(origin, len(X), self._described(), self.weights)
+        counts = counts_of(sample_weight, X)
+        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
+        provenance = dict(self._centred(found.provenance.items(), labels.unit))
+        features = self._features(X, eps)
+        given = found.weights or None
+        if self.weights == "equal":
+            given = dict.fromkeys(range(1, found.codes.max() + 1), 1.0)
+        centre, ridges = bool(self.fit_intercept), self._given()
+        mix = fit_mix(features, labels.values, found.codes, counts, centre, provenance, given, ridges)
+        return mix, features, labels, found, y, X
+
+    def _pooled(self, origin, sample_weight):
+        """Whether all rows are fitted alike: then the way of `CollapseAware`, which corrects by provenance."""
+        if isinstance(self.weights, dict):
+            return origin is None and sample_weight is None
+        if self.weights not in ("auto", "equal"):
+            raise ValueError(f'weights = {self.weights!r}; give "auto", "equal", or a dict from origin to weight')
+        return sample_weight is None and (self.weights == "equal" or origin is None)
+
+    def _given(self):
+        """The ridges that were given, or None."""
+        if isinstance(self.ridges, str) and self.ridges == "auto":
+            return None
+        return self._strengths(None, self.ridges, None, replace(RIDGE, high_open=True))
+
+    def _features(self, X, eps):
+        centre = bool(self.fit_intercept)
+        if self.kernel == "linear":
+            return linear_features(X, eps, centre)
+        few_enough(len(X))
+        gram = self._kernel(X)
+        if gram.shape != (len(X), len(X)):
+            raise ValueError(f"X has shape {gram.shape}; a precomputed kernel matrix is square")
+        return kernel_features(gram, eps if self.kernel == "precomputed" else np.finfo(float).eps, centre)
+
+    def _settle_mix(self, mix, features, labels, found, y, X):
+        path, unit = mix.best.path, labels.unit
+        self.weights_ = {mark: float(mix.best.weights[code]) for mark, code in found.marks.items()}
+        self.alpha_, self.ridge_ = mix.alpha, mix.alpha / mix.effective_rows
+        self.path_ = {
+            "ridge": path.alphas / mix.effective_rows,
+            "gcv": labels.squared(path.loss if mix.chosen else mix.risk),
+            "corrected_risk": labels.squared(mix.risk),
+            "degrees_of_freedom": path.df,
+        }
+        self.criterion_ = mix.criterion
+        self.report_, self.worth_ = report(mix, unit), worth_of(mix)
+        errors = label_errors(mix, unit)
+        self.label_errors_ = {mark: errors[code] for mark, code in found.marks.items() if code in errors}
+        shares = {code: mix.rows.moments[code].rows for code in errors}
+        total = sum(shares.values())
+        self.generator_error_ = sum(shares[c] * errors[c][0] for c in errors) / total if total else 0.0
+        self.generator_noise_ = None
+        coefficients, level = coefficients_of(mix, features, dual=self.kernel != "linear")
+        coefficients, self.intercept_ = coefficients * unit, labels.level + level * unit
+        if y.ndim == 1:
+            self.intercept_, coefficients = float(self.intercept_[0]), coefficients[:, 0]
+        if self.kernel == "linear":
+            self.coef_ = coefficients.T
+        else:
+            self.dual_coef_, self.X_fit_ = coefficients, X
 
     def _settle(self, ridge, rows):
         self.ridge_, self.alpha_ = ridge, ridge * rows

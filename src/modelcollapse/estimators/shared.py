@@ -31,9 +31,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 try:
-    from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
     from sklearn.metrics.pairwise import pairwise_kernels
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         "modelcollapse.estimator needs scikit-learn; install it with: pip install 'modelcollapse[estimator]'"
@@ -47,12 +48,31 @@ from modelcollapse.numerics.provenance.ridge_path import RidgePath
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
 
+__all__ = [
+    "BaseEstimator",
+    "ClassifierMixin",
+    "CollapseAware",
+    "check_classification_targets",
+    "check_is_fitted",
+    "column_or_1d",
+    "counts_of",
+    "validate_data",
+]
+
 LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
 _WORTH = 0.3  # of GCV: smaller promised gains are within the error of the plug-in in infinite dimension
 _EQUAL = 1e-9  # relative: risks that differ by less are one, and the strength that fits least is chosen
 _SURE = 1.64  # standard errors by which real rows alone must look better
 _FEWEST = 4  # real rows that are compared
+
+
+def counts_of(sample_weight, X):
+    """How many rows each row counts for, (T,)."""
+    counts = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
+    if not counts.any():
+        raise ValueError("sample_weight is zero for every row; give at least one row a positive weight")
+    return counts
 
 
 class Choice(NamedTuple):
@@ -144,10 +164,19 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         Warns where the correction is not used, where the labels contradict what is said about them, and where the
         real rows by themselves promise a smaller error than all rows.
         """
+        return self._fit(X, y, origin, unlabelled)
+
+    def _fit(self, X, y, origin, unlabelled, sample_weight=None):
+        """sample_weight: (T,), how many rows each row counts for, where all labels have one author."""
         X, y, unlabelled, eps = self._checked(X, y, unlabelled)
         pairs, real = read_origins(origin, len(X), self._described())
         labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
-        rows = self._rows(X, eps, labels, real, self._centred(pairs, labels.unit))
+        if sample_weight is None:
+            rows = self._rows(X, eps, labels, real, self._centred(pairs, labels.unit))
+        else:
+            counts = counts_of(sample_weight, X)
+            labels = labels.weighed(counts, self.fit_intercept)
+            rows = self._counted(X, eps, labels, real, self._centred(pairs, labels.unit), counts)
         choice = self._choice(rows, unlabelled)
         self.path_ = {
             self._strength: choice.strengths,
@@ -160,7 +189,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         self.generator_noise_ = correction.noise * unit if correction and correction.noise is not None else None
         for note in choice.notes + self._real_rows_alone(rows, choice):
             warnings.warn(note, UserWarning, stacklevel=2)
-        self._settle(float(choice.strengths[choice.at]), len(X))
+        self._settle(float(choice.strengths[choice.at]), rows.path.rows)
         self._store(rows, labels.level, choice.strengths[[choice.at]], y)
         return self
 
@@ -255,6 +284,32 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         found = self._directions(X, eps)
         path = RidgePath.of(found, labels.values)
         return MixedRows(X, eps, found, path, labels.values, labels.unit, real, origins, bool(self.fit_intercept))
+
+    def _counted(self, X, eps, labels, real, origins, counts):
+        """MixedRows as if every row were there as often as it counts for."""
+        roots, total = np.sqrt(counts)[:, None], counts.sum()
+        lost = int(bool(self.fit_intercept))
+        if self.kernel == "linear":
+            offset = lost * counts @ X / total
+            found = resolved_directions.of_features(roots * (X - offset), False, eps)
+        else:
+            gram = self._kernel(X)
+            offset = lost * counts @ gram / total
+            centred = gram - offset - offset[:, None] + lost * counts @ offset / total
+            eps = eps if self.kernel == "precomputed" else resolved_directions.EPS
+            found = resolved_directions.of_gram(roots * (centred + centred.T) / 2 * roots.T, False, eps)
+            found = found._replace(maps=roots * found.maps)
+            found = found._replace(dim=np.inf) if self.kernel in _ENDLESS else found
+        coordinates = found.vectors.T @ (roots * labels.values)
+        whole = np.mean(counts @ labels.values**2)
+        null = max(total - lost - len(found.values), 0)
+        rest = max(whole - np.mean(np.sum(coordinates**2, axis=0)), 0.0) if null else 0.0
+        path = RidgePath(found.values, coordinates, float(rest), total, null, found.dim)
+        kept = counts > 0
+        single = found.vectors[kept] / roots[kept]
+        single = np.linalg.qr(single - lost * single.mean(axis=0))[0]
+        found = found._replace(offset=offset, vectors=single)
+        return MixedRows(X, eps, found, path, labels.values, labels.unit, real, origins, bool(lost))
 
     def _choice(self, rows, unlabelled=None):
         """The Choice of a strength for MixedRows."""

@@ -1,0 +1,157 @@
+r"""Which weight for synthetic rows, and which ridge.
+
+Two scores for a pair (weights $\omega$, penalty $\alpha$): leave-one-out on the n real rows, which is unbiased and
+noisy (`modelcollapse.numerics.mixes.leave_one_out`), and the posterior expected error under a model of the synthetic
+labels, steady and only as good as the model (`modelcollapse.numerics.mixes.evidence`). The choice minimises
+
+$$ \frac{n\, LOO + k\, risk}{n + k} , \quad k = TRUST \ \text{rows} . $$
+
+The error is measured where the real rows are: under $(n \Sigma_{real} + r \Sigma_{all}) / (n + r)$, r the number of
+directions. Real rows alone and all rows alike are always among the candidates. Where leave-one-out says that one of
+them, at its own penalty, is better than the choice by more than SURE standard errors of the difference, it is taken.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from modelcollapse.numerics.mixes.evidence import posteriors
+from modelcollapse.numerics.mixes.leave_one_out import WeightedPath, weighted_path
+from modelcollapse.numerics.mixes.moments import pooled
+
+TRUST = 60.0
+SURE = 2.0
+WEIGHTS = np.array([0, 1e-3, 3e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1, 1.7, 3, 6, 12, 25, 100])
+_SWEEPS = 3
+_ALIKE = 1e-4  # relative: scores that differ by less are one, and the largest penalty is taken
+
+
+class Scored(NamedTuple):
+    """Fits under one vector of weights (origins,), their risks (L,) and scores (L,), and the place of the best."""
+
+    weights: np.ndarray
+    path: WeightedPath
+    risk: np.ndarray
+    score: np.ndarray
+    at: int
+
+    @property
+    def best(self):
+        """The smallest score."""
+        return float(self.score.min())
+
+
+class Beliefs(NamedTuple):
+    """Posteriors under all shapes, with their weights; unit: of the labels there, (k,); metric: where errors are
+    measured, (r + 1, r + 1)."""
+
+    posteriors: list
+    weights: np.ndarray
+    unit: np.ndarray
+    metric: np.ndarray
+
+    @property
+    def noise(self):
+        """Variance of the real rows' label noise, (k,)."""
+        return self.unit**2 * float(self.weights @ [one.noise for one in self.posteriors])
+
+    def spread(self, covariances=None):
+        """tr ΣV, mean over the outputs."""
+        covariances = [one.covariance for one in self.posteriors] if covariances is None else covariances
+        seen = len(covariances[0])
+        metric = self.metric[:seen, :seen]
+        traces = sum(w * np.sum(metric * V) for w, V in zip(self.weights, covariances, strict=True))
+        return float(traces * np.mean(self.unit**2))
+
+    def risk(self, path):
+        """Posterior expected error against the truth of the fits of a WeightedPath, (L,), mean over the outputs."""
+        fits = np.concatenate([path.intercepts[:, None], path.slopes], axis=1)
+        seen = len(self.posteriors[0].mean)
+        means = np.array([one.mean for one in self.posteriors])
+        mean = np.tensordot(self.weights, means, 1)
+        metric = self.metric[:seen, :seen]
+        apart = self.weights @ np.einsum("hik,ij,hjk->h", means - mean, metric, means - mean, optimize=True)
+        fits[:, :seen] -= mean
+        squares = np.sum(fits * (self.metric @ fits), axis=(1, 2))
+        return self.spread() + (apart + squares) / mean.shape[1]
+
+
+def beliefs(rows, known=None):
+    """What the rows say; known: dict from origin to Known."""
+    found, weights, unit = posteriors(rows, known)
+    real, every = rows.moments[0], pooled(rows)
+    dim = len(rows.variances)
+    metric = (real.gram + dim * every.gram / every.rows) / (real.rows + dim)
+    return Beliefs(found, weights, unit, metric)
+
+
+class Chosen(NamedTuple):
+    """best: what is used; alone, pooled: the best of real rows alone and of all rows alike; every: all that were tried;
+    reason: empty, or why the choice is not the smallest score."""
+
+    best: Scored
+    alone: Scored
+    pooled: Scored
+    every: list
+    reason: str
+
+
+def choose(rows, belief, grid=WEIGHTS, trust=TRUST, penalties=None):
+    """The Chosen weights and penalty; penalties(weights) -> α (L,), or None for the default."""
+    count = len(rows.moments)
+    seen: dict = {}
+
+    def scored(weights):
+        key = tuple(weights)
+        if key not in seen:
+            seen[key] = score(rows, belief, np.array(weights, dtype=float), trust, penalties)
+        return seen[key]
+
+    alone, pooled = scored([1.0] + [0.0] * (count - 1)), scored([1.0] * count)
+    best = min(alone, pooled, key=lambda one: one.best)
+    for _ in range(_SWEEPS if count > 2 else 1):
+        before = best
+        for g in range(1, count):
+            best = min([best, *_line(scored, best.weights, g, grid)], key=lambda one: one.best)
+        if best is before:
+            break
+    reason = ""
+    for other, name in ((alone, "the real rows alone"), (pooled, "all rows, each as heavy,")):
+        if _worse(rows, best, other):
+            best, reason = other, f"{name} have a smaller leave-one-out error by more than {SURE:g} standard errors"
+    return Chosen(best, alone, pooled, list(seen.values()), reason)
+
+
+def _line(scored, weights, g, grid):
+    """Scored fits along the weight of origin g: every second of the grid, then the neighbours of the best."""
+
+    def at(i):
+        return scored([*weights[:g], grid[i], *weights[g + 1 :]])
+
+    coarse = range(0, len(grid), 2)
+    best = min(coarse, key=lambda i: at(i).best)
+    return [at(i) for i in (*coarse, *(i for i in (best - 1, best + 1) if 0 <= i < len(grid)))]
+
+
+def score(rows, belief, weights, trust=TRUST, penalties=None):
+    """Scored fits under weights (origins,)."""
+    path = weighted_path(rows, weights, None if penalties is None else penalties(weights))
+    risk = np.zeros_like(path.loss) if belief is None else belief.risk(path)
+    n = rows.moments[0].rows
+    noise = 0.0 if belief is None else float(np.mean(belief.noise))
+    k = 0.0 if belief is None else trust
+    total = (n * path.loss + k * (risk + noise)) / (n + k)
+    at = int(np.flatnonzero(total <= total.min() * (1 + _ALIKE))[-1])
+    return Scored(weights, path, risk, total, at)
+
+
+def standard_error(rows, squares):
+    """Of the mean of squares (n,) of the scored rows."""
+    n = len(squares)
+    return float(np.sqrt(np.cov(squares, aweights=rows.counts) / n)) if n > 1 else np.inf
+
+
+def _worse(rows, best, other):
+    gap = best.path.held_out[best.at] - other.path.held_out[other.at]
+    mean = gap @ rows.counts / rows.counts.sum()
+    return mean > SURE * standard_error(rows, gap)

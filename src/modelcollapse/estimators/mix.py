@@ -1,0 +1,210 @@
+"""One fit of real and synthetic rows, its weights and ridge chosen or given: what regressor and classifier share."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelcollapse.numerics.mixes.choice import Beliefs, Chosen, Scored, beliefs, choose, score, standard_error
+from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
+from modelcollapse.numerics.mixes.moments import Rows, rows_of
+from modelcollapse.numerics.mixes.teachers import known_teachers
+from modelcollapse.numerics.mixes.worth import worth
+from modelcollapse.theory.populations import resolved_directions
+from modelcollapse.theory.populations.kernels import enough_memory
+
+FEWEST = 4  # real rows that a choice is made on
+KERNEL_ROWS = 4000  # of a kernel fit whose weights are chosen
+DIRECTIONS = 1000  # of a kernel that such a fit sees
+_SMALL_GAIN = 0.05  # of the error: what is not worth a warning
+
+
+class Features(NamedTuple):
+    """Rows in coordinates where a ridge is a ridge: values (N, r); maps (d or N, r) from slopes to coefficients; offset
+    (d or N,), what was subtracted; None where the inputs themselves are meant."""
+
+    values: np.ndarray
+    maps: np.ndarray | None
+    offset: np.ndarray | None
+
+
+class Mix(NamedTuple):
+    """best: the Scored fit that is used; chosen, belief: None where nothing was chosen by real rows; risk: (L,), what
+    was minimised over penalties; criterion: its name; notes: warnings."""
+
+    rows: Rows
+    best: Scored
+    chosen: Chosen | None
+    belief: Beliefs | None
+    risk: np.ndarray
+    criterion: str
+    notes: list
+
+    @property
+    def alpha(self):
+        return float(self.best.path.alphas[self.best.at])
+
+    @property
+    def effective_rows(self):
+        """Rows of positive weight."""
+        return sum(m.rows for m, w in zip(self.rows.moments, self.best.weights, strict=True) if w > 0)
+
+
+def linear_features(X, eps, centre):
+    """Features of inputs X (N, d); fewer coordinates than columns where there are few rows."""
+    if 2 * X.shape[1] <= len(X):
+        return Features(X, None, None)
+    return _reduced(resolved_directions.of_features(X, centre, eps))
+
+
+def kernel_features(gram, eps, centre):
+    """Features of a kernel matrix (N, N): its leading DIRECTIONS."""
+    return _reduced(resolved_directions.of_gram((gram + gram.T) / 2, centre, eps))
+
+
+def _reduced(found):
+    kept = slice(0, DIRECTIONS)
+    lengths = np.sqrt(found.values[kept])
+    return Features(found.vectors[:, kept] * lengths, found.maps[:, kept] / lengths, found.offset)
+
+
+def few_enough(rows):
+    """Raise ValueError where a kernel fit of so many rows would take too long."""
+    enough_memory(rows)
+    if rows > KERNEL_ROWS:
+        raise ValueError(
+            f"X has {rows} rows, and weights are chosen for kernels of at most {KERNEL_ROWS}; use "
+            "make_pipeline(sklearn.kernel_approximation.Nystroem(n_components=300), CollapseAwareRidge(weights=...))"
+        )
+
+
+def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=None):
+    """The Mix of Features and targets (N, k).
+
+    codes: (N,), 0 for real rows; counts: (N,); provenance: dict code -> Provenance; weights: dict code -> weight, or
+    None where they are to be chosen; ridges: λ (L,) or None.
+    """
+    rows = rows_of(features.values, y, codes, counts, intercept)
+    origins = len(rows.moments)
+
+    def penalties(given):
+        count = sum(m.rows for m, w in zip(rows.moments, given, strict=True) if w > 0)
+        return np.asarray(ridges) * count
+
+    alphas = None if ridges is None else penalties
+    real = int(np.sum((codes == 0) & (counts > 0)))
+    fixed = None if weights is None else np.array([1.0] + [weights[g] for g in range(1, origins)])
+    if real < FEWEST or origins == 1 or not len(rows.variances) or not rows.targets.any():
+        return _without_real_rows(rows, np.ones(origins) if fixed is None else fixed, alphas, real)
+    belief = beliefs(rows)
+    known = known_teachers(rows, belief, provenance) if provenance else {}
+    belief = beliefs(rows, known) if known else belief
+    if fixed is None:
+        chosen = choose(rows, belief, penalties=alphas)
+    else:
+        candidates = fixed, np.eye(origins)[0], np.ones(origins)
+        best, alone, pooled = (score(rows, belief, w, penalties=alphas) for w in candidates)
+        chosen = Chosen(best, alone, pooled, [best, alone, pooled], "")
+    criterion = "leave-one-out and evidence" + (" with provenance" if known else "")
+    notes = _notes(rows, chosen) if fixed is None else []
+    return Mix(rows, chosen.best, chosen, belief, chosen.best.score, criterion, notes)
+
+
+def _without_real_rows(rows, weights, alphas, real):
+    """All that is known is GCV on all rows."""
+    path = weighted_path(rows, weights, None if alphas is None else alphas(weights))
+    risk = gcv(rows, path, weights)
+    risk = np.where(np.isfinite(risk), risk, risk[np.isfinite(risk)].max())
+    at = int(len(risk) - 1 - np.argmin(risk[::-1]))
+    notes = []
+    if len(rows.moments) > 1 and real:
+        notes.append(
+            f"{real} real rows are too few to choose by, at least {FEWEST} are needed: the ridge is chosen on all rows"
+        )
+    best = Scored(weights, path, risk, risk, at)
+    return Mix(rows, best, None, None, risk, "gcv (fallback)" if notes else "gcv", notes)
+
+
+def _notes(rows, chosen):
+    best, notes = chosen.best, []
+    if not best.weights[1:].any():
+        notes.append(
+            "the real rows alone look best: synthetic rows get the weight 0"
+            + (f" ({chosen.reason})" if chosen.reason else "")
+        )
+    elif chosen.reason:
+        notes.append(f"{chosen.reason}: all rows are weighed alike")
+    else:
+        rival = min(chosen.alone, chosen.pooled, key=lambda one: one.best)
+        gap = rival.path.held_out[rival.at] - best.path.held_out[best.at]
+        mean = gap @ rows.counts / rows.counts.sum()
+        gain = 1 - best.best / rival.best if rival.best > 0 else 0.0
+        if gain > _SMALL_GAIN and mean < standard_error(rows, gap):
+            notes.append(
+                f"{len(gap)} real rows are too few to tell the chosen weights from "
+                f"{'weight 0' if rival is chosen.alone else 'equal weights'} by themselves: the choice rests on the "
+                "model of the synthetic labels"
+            )
+    return notes
+
+
+def coefficients_of(mix, features, dual):
+    """Coefficients (d or N, k) of the inputs or of their kernel, and the intercept (k,)."""
+    path, at = mix.best.path, mix.best.at
+    slopes = mix.rows.rotation @ path.slopes[at]
+    level = path.intercepts[at] - mix.rows.offset @ slopes
+    if features.maps is None:
+        return slopes, level
+    coefficients = features.maps @ slopes
+    if dual and mix.rows.intercept:
+        coefficients -= coefficients.mean(axis=0)  # sums to zero but for rounding, which large kernels amplify
+    return coefficients, level - features.offset @ coefficients
+
+
+def report(mix, unit=1.0):
+    """The candidates side by side: error on real labels, left out, with its standard error; expected excess over the
+    truth; ridge. unit: of the labels."""
+    if mix.chosen is None:
+        return None
+    found: dict[str, Any] = {"candidate": ["real only", "pooled", "chosen"]}
+    candidates = mix.chosen.alone, mix.chosen.pooled, mix.best
+    found["error"] = [one.path.loss[one.at] * unit**2 for one in candidates]
+    found["standard_error"] = [standard_error(mix.rows, one.path.held_out[one.at]) * unit**2 for one in candidates]
+    found["excess"] = [one.risk[one.at] * unit**2 for one in candidates]
+    found["alpha"] = [one.path.alphas[one.at] for one in candidates]
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def worth_of(mix):
+    return None if mix.chosen is None else float(worth(mix.rows, mix.belief, mix.chosen))
+
+
+def mean_label_error(mix, code, unit=1.0):
+    """The mean of the error below."""
+    belief, total = mix.belief, 0.0
+    for weight, one in zip(belief.weights, belief.posteriors, strict=True):
+        gap, V = one.errors[code - 1]
+        metric = belief.metric[: len(V), : len(V)]
+        own = np.sum(gap * (metric @ gap)) / gap.shape[1] + np.mean(belief.unit**2) * np.sum(metric * V)
+        total += weight * own * unit**2
+    return float(total)
+
+
+def label_errors(mix, unit=1.0):
+    """code -> (mean, low, high) of E(x·(w_g - w0))², the error that an origin's labels carry beside their noise, and
+    the limits of its middle 90 %; 1000 draws from the posterior."""
+    if mix.belief is None:
+        return {}
+    belief, rng, found = mix.belief, np.random.default_rng(0), {}
+    take = rng.choice(len(belief.weights), 1000, p=belief.weights)
+    for g in range(len(mix.rows.moments) - 1):
+        draws = []
+        for shape, count in zip(*np.unique(take, return_counts=True), strict=True):
+            gap, V = belief.posteriors[shape].errors[g]
+            root = np.linalg.cholesky(V + 1e-12 * np.trace(V) * np.eye(len(V)))
+            metric = np.linalg.cholesky(belief.metric[: len(V), : len(V)] + 1e-12 * np.eye(len(V)))
+            around = np.einsum("ij,njk->nik", root, rng.standard_normal((count, *gap.shape)), optimize=True)
+            seen = np.einsum("ij,nik->njk", metric, gap + belief.unit * around, optimize=True)
+            draws.append(np.mean(np.sum(seen**2, axis=1), axis=1))
+        draws = np.concatenate(draws) * unit**2
+        found[g + 1] = (float(draws.mean()), *(float(q) for q in np.quantile(draws, (0.05, 0.95))))
+    return found

@@ -1,0 +1,219 @@
+"""Weights and ridge of a mix: leave-one-out by leaving out, evidence by the dense Gaussian, and the choice."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.stats import multivariate_normal
+
+from modelcollapse.numerics.mixes import evidence, moments
+from modelcollapse.numerics.mixes.choice import beliefs, choose, score
+from modelcollapse.numerics.mixes.leave_one_out import weighted_path
+from modelcollapse.numerics.mixes.moments import rows_of
+from modelcollapse.numerics.mixes.teachers import known_teachers
+from modelcollapse.numerics.provenance.corrected_risk import Provenance
+
+REAL, FAKE, DIM = 25, 40, 6
+ORIGIN = np.repeat([0, 1, 2], [REAL, FAKE, FAKE])
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((len(ORIGIN), DIM)) * np.arange(1, DIM + 1) ** -0.7 + 0.3
+    w, delta = rng.standard_normal((2, DIM, 2))
+    y = X @ w + 1 + 0.5 * rng.standard_normal((len(X), 2))
+    y[ORIGIN == 1] = X[ORIGIN == 1] @ (0.8 * w + 0.3 * delta) + 1
+    return X, y
+
+
+def refitted(X, y, weights, alpha, intercept):
+    """Intercept and slopes (1 + d, outputs) of weighted ridge by the normal equations."""
+    Z = np.column_stack([np.full(len(X), float(intercept)), X])
+    penalty = np.diag([1.0 - intercept] + [alpha] * X.shape[1])
+    return np.linalg.solve(Z.T @ (weights[:, None] * Z) + penalty, Z.T @ (weights[:, None] * y))
+
+
+def left_out(X, y, weights, alpha, intercept):
+    """Squares of the real rows under fits without them, one by one."""
+    squares = []
+    for i in np.flatnonzero(ORIGIN == 0):
+        kept = np.arange(len(X)) != i
+        found = refitted(X[kept], y[kept], weights[kept], alpha, intercept)
+        squares.append(np.mean((y[i] - np.append(float(intercept), X[i]) @ found) ** 2))
+    return np.array(squares)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("counted", [True, False])
+def test_leave_one_out_is_leaving_out(data, intercept, counted):
+    X, y = data
+    counts = np.random.default_rng(1).integers(1, 4, len(X)).astype(float) if counted else np.ones(len(X))
+    weights, alpha = np.array([1.0, 0.3, 2.0]), 0.7
+    rows = rows_of(X, y, ORIGIN, counts, intercept)
+    path = weighted_path(rows, weights, np.array([alpha, 7.0]))
+    expected = left_out(X, y, weights[ORIGIN] * counts, alpha, intercept)
+    np.testing.assert_allclose(path.held_out[0], expected, rtol=1e-9)
+    assert path.loss[0] == pytest.approx(np.average(expected, weights=counts[ORIGIN == 0]), rel=1e-9)
+    assert not np.allclose(path.held_out[1], expected, rtol=1e-2)
+    whole = refitted(X, y, weights[ORIGIN] * counts, alpha, intercept)
+    np.testing.assert_allclose(rows.rotation @ path.slopes[0], whole[1:], rtol=1e-9, atol=1e-12)
+    level = path.intercepts[0] - rows.offset @ rows.rotation @ path.slopes[0]
+    np.testing.assert_allclose(level, whole[0] * intercept, rtol=1e-8, atol=1e-12)
+
+
+def test_a_count_of_two_is_a_row_given_twice(data):
+    X, y = data
+    counts = np.where(np.arange(len(X)) % 3 == 0, 2, 1)
+    twice = np.repeat(np.arange(len(X)), counts)
+    once, again = (
+        rows_of(X, y, ORIGIN, counts.astype(float)),
+        rows_of(X[twice], y[twice], ORIGIN[twice]),
+    )
+    for one, other in zip(once.moments, again.moments, strict=True):
+        np.testing.assert_allclose(one.squares, other.squares)
+        np.testing.assert_allclose(abs(one.gram), abs(other.gram), atol=1e-9)  # eigenvectors have no sign
+
+
+def test_chunks_change_nothing(data, monkeypatch):
+    X, y = data
+    whole = rows_of(X, y, ORIGIN)
+    monkeypatch.setattr(moments, "CHUNK", 7)
+    for one, other in zip(whole.moments, rows_of(X, y, ORIGIN).moments, strict=True):
+        np.testing.assert_allclose(one.gram, other.gram, atol=1e-10)
+
+
+THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2])
+
+
+def dense(X, y, rows, problem, theta):
+    """Log density of all labels and the posterior mean of (intercept, slopes), from the covariance of the rows."""
+    prior = np.exp(theta[0]) * problem.signal
+    prior[0] = problem.signal[0]
+    lost = [np.zeros(DIM + 1)] + [np.exp(theta[4 + 4 * g]) / problem.variances for g in range(2)]
+    powers = np.exp([0.0, theta[5], theta[9]])
+    Z = np.column_stack([np.ones(len(X)), (X - rows.offset) @ rows.rotation])
+    seen = Z * np.array([(1 + x) ** -h for x, h in zip(lost, powers, strict=True)])[ORIGIN]
+    covariance = seen * prior @ seen.T + np.diag(np.exp(theta[[1, 3, 7]])[ORIGIN])
+    for g in range(2):
+        at = np.flatnonzero(g + 1 == ORIGIN)
+        own = np.exp(theta[2 + 4 * g]) * problem.own / (1 + lost[g + 1]) ** 2
+        covariance[np.ix_(at, at)] += Z[at] * own @ Z[at].T
+    log = sum(multivariate_normal(np.zeros(len(X)), covariance).logpdf(column) for column in y.T)
+    return log + np.log(2 * np.pi) * y.size / 2, prior[:, None] * seen.T @ np.linalg.solve(covariance, y)
+
+
+@pytest.mark.parametrize(("u", "v"), [(0.5, -1.0), (0.0, 0.0)])
+def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v):
+    X, y = data
+    rows = rows_of(X, y, ORIGIN)
+    problem = evidence._problem(rows.moments, rows.variances, u, v, {})
+    found, _ = evidence._evidence(problem, THETA)
+    log, mean = dense(X, y, rows, problem, THETA)
+    assert found.log_evidence == pytest.approx(log, rel=1e-10)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
+    other = THETA + np.eye(10)[4] * 0.1  # a control: every hyperparameter is felt
+    assert abs(dense(X, y, rows, problem, other)[0] - log) > 1e-3
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_gradient_of_the_evidence(data, known):
+    X, y = data
+    rows = rows_of(X, y, ORIGIN)
+    given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
+    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, given)
+    slopes = evidence._negative(problem, THETA)[1]
+    numeric = approx_fprime(THETA, lambda theta: evidence._negative(problem, theta)[0], 1e-6)
+    np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
+
+
+def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
+    """Rows of a linear truth, real and labelled by a least-squares teacher; the exact error of fits."""
+    truth = rng.standard_normal(dim) / np.sqrt(dim)
+    A = rng.standard_normal((teacher_rows, dim))
+    teacher = np.linalg.lstsq(A, A @ truth + noise * rng.standard_normal(teacher_rows))[0]
+    X, origin = rng.standard_normal((real + fake, dim)), np.repeat([0, 1], [real, fake])
+    y = np.where(origin == 0, X @ truth + noise * rng.standard_normal(real + fake), X @ teacher)
+    rows = rows_of(X, y[:, None], origin)
+
+    def errors(path):
+        slopes = path.slopes[:, :, 0] @ rows.rotation.T
+        return np.sum((slopes - truth) ** 2, axis=1) + (path.intercepts[:, 0] - slopes @ rows.offset) ** 2
+
+    return rows, errors
+
+
+def test_the_choice_follows_the_teacher():
+    """A teacher of 13 rows is worse than 30 real rows, one of 3000 is better than any: the weight must tell them apart.
+
+    Medians of seven data sets each, a factor of several apart from the bounds."""
+    weights = {}
+    for teacher_rows in (13, 3000):
+        rng = np.random.default_rng(0)
+        found = []
+        for _ in range(7):
+            rows, _ = drawn(rng, teacher_rows)
+            found.append(choose(rows, beliefs(rows)).best.weights[1])
+        weights[teacher_rows] = np.median(found)
+    assert weights[13] < 0.1 < weights[3000]
+
+
+def test_evidence_helps_where_real_rows_are_few():
+    """Mean log error of choices on 16 data sets with 15 real rows: with evidence it is below that of leave-one-out by
+    itself; the control, leave-one-out on labels of real rows in random order, is far above both."""
+    rng, logs = np.random.default_rng(1), []
+    for _ in range(16):
+        rows, errors = drawn(rng, 24, real=15)
+        shuffled = rows._replace(targets=rng.permutation(rows.targets))
+        picks = [choose(rows, beliefs(rows)), choose(rows, None), choose(shuffled, None)]
+        logs.append([np.log(errors(pick.best.path)[pick.best.at]) for pick in picks])
+    ours, alone, control = np.mean(logs, axis=0)
+    assert ours < alone < control - 0.1
+
+
+def test_posterior_expected_error_is_calibrated():
+    """Where data come from the model, the mean of the true error over its posterior expectation is 1: 30 data sets,
+    relative spread of one about 0.5, hence 0.09 for the mean; bounds at three of these. Half the error is refused."""
+    rng, ratios = np.random.default_rng(2), []
+    for _ in range(30):
+        rows, errors = drawn(rng, 24)
+        fits = score(rows, beliefs(rows), np.array([1.0, 0.3]))
+        ratios.append(errors(fits.path)[fits.at] / fits.risk[fits.at])
+    assert 0.7 < np.mean(ratios) < 1.3
+    assert np.mean(ratios) / 2 < 0.7
+
+
+def test_what_is_known_of_a_teacher_is_its_error():
+    """Provenance of a least-squares teacher gives σ0² / (T0 - d - 1) per direction, over the variance of the inputs."""
+    rows, _ = drawn(np.random.default_rng(3), 40)
+    belief = beliefs(rows)
+    known = known_teachers(rows, belief, {1: Provenance(2, 40, 0.5)})[1]
+    expected = 2 * 0.5**2 / (40 - 12 - 1) / rows.variances / belief.unit[0] ** 2
+    np.testing.assert_allclose(known.variances[1:], expected, rtol=1e-12)
+    assert known_teachers(rows, belief, {1: Provenance(2, 12, 0.5)}) == {}
+
+
+def test_several_origins_are_weighed_one_by_one():
+    """A good and a useless teacher in one data set."""
+    rng = np.random.default_rng(4)
+    truth, X = rng.standard_normal(8), rng.standard_normal((430, 8))
+    origin = np.repeat([0, 1, 2], [30, 200, 200])
+    y = X @ truth + np.where(origin == 0, 1.0, 0.0) * rng.standard_normal(430)
+    y[origin == 2] = X[origin == 2] @ rng.standard_normal(8)
+    rows = rows_of(X, y[:, None], origin)
+    found = choose(rows, beliefs(rows))
+    assert found.best.weights[1] > 0.3 > 0.05 > found.best.weights[2]
+    assert found.best.best <= min(found.alone.best, found.pooled.best)
+
+
+def test_errors_of_labels_are_found():
+    """What a teacher of 24 rows got wrong: the mean estimate of 24 data sets within a third of the exact mean (the
+    relative spread of one is about 0.6, so 2.7 standard errors), that of a teacher of 200 rows far below."""
+    rng, ratios, levels = np.random.default_rng(5), [], []
+    for teacher_rows in [24] * 24 + [200] * 6:
+        rows, _ = drawn(rng, teacher_rows)
+        belief = beliefs(rows)
+        (gap, V), *_ = belief.posteriors[0].errors
+        estimate = np.sum(gap * (belief.metric @ gap)) + belief.unit[0] ** 2 * np.sum(belief.metric * V)
+        (ratios if teacher_rows == 24 else levels).append(estimate / (0.5**2 * 12 / (24 - 12 - 1)))
+    assert 0.67 < np.mean(ratios) < 1.33
+    assert np.mean(levels) < 0.3

@@ -1,0 +1,195 @@
+r"""Real and synthetic rows in one fit: which way of choosing weight and ridge costs least? Reproducible by one command.
+
+    python -m modelcollapse.validation.mix_study --output table.csv --plot picture.png
+
+Every trial draws 20, 60 or 200 real rows and a few hundred that a model labelled, and computes the fits of all weights
+and ridges on a grid. The *regret* of a strategy is the test error of what it picks over the smallest on the grid, minus
+one.
+
+Strategies: `real only` (leave-one-out on real rows), `pooled` (GCV on all rows, each as heavy), `teacher alone` (GCV on
+synthetic rows), `leave-one-out` (over weight and ridge, on the real rows), `ours`
+(`CollapseAwareRidge(weights="auto")`) and `ours, provenance` (told generations, rows and ridge of the teachers; trees
+are not described). The regimes of
+HELD_OUT were looked at once, when nothing was changed any more.
+"""
+
+import contextlib
+import math
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from modelcollapse._files import save_table
+from modelcollapse._progress import Progress
+from modelcollapse.numerics.mixes.choice import WEIGHTS
+from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
+from modelcollapse.numerics.mixes.moments import rows_of
+from modelcollapse.validation.studies.mixes import HELD_OUT, REGIMES, draw
+from modelcollapse.validation.studies.reports import asked, dots, save_picture
+
+__all__ = ["HELD_OUT", "REAL", "REGIMES", "STRATEGIES", "MixRecord", "main", "run", "trial"]
+
+STRATEGIES = ("real only", "pooled", "teacher alone", "leave-one-out", "ours", "ours, provenance")
+REAL = (20, 60, 200)
+
+
+@dataclass(frozen=True)
+class MixRecord:
+    """Regret of one strategy in one regime over trials."""
+
+    problem: str
+    teacher: str
+    generations: int
+    teacher_rows: int
+    real: int
+    strategy: str
+    trials: int
+    mean: float
+    standard_error: float
+    median: float
+
+
+def trial(regime, real, seed):
+    """{strategy: regret} of one data set."""
+    from modelcollapse.estimators.mix import fit_mix
+
+    found = draw(regime, real, np.random.default_rng(seed))
+    features = _features(regime, found.X)
+    y, counts = found.y[:, None], np.ones(len(found.y))
+    rows = rows_of(features.values, y, found.origin)
+
+    def errors(path, rows=rows):
+        return _errors(found, features, rows, path, regime)
+
+    paths = [weighted_path(rows, np.array([1.0, weight])) for weight in WEIGHTS]
+    grid, loss = np.array([errors(path) for path in paths]), np.array([path.loss for path in paths])
+    alike = int(np.flatnonzero(WEIGHTS == 1)[0])
+    fake = rows_of(features.values[found.origin == 1], y[found.origin == 1], np.zeros(sum(found.origin), dtype=int))
+    taught = weighted_path(fake, [1.0])
+    picks = {
+        "real only": grid[0][np.argmin(loss[0])],
+        "pooled": grid[alike][np.argmin(gcv(rows, paths[alike], np.ones(2)))],
+        "teacher alone": errors(taught, fake)[np.argmin(gcv(fake, taught, [1.0]))],
+        "leave-one-out": grid.flat[np.argmin(loss)],
+    }
+    told = {"ours": {}} | ({"ours, provenance": {1: regime.provenance}} if regime.provenance else {})
+    for name, provenance in told.items():
+        mix = fit_mix(features, y, found.origin, counts, True, provenance, None)
+        picks[name] = errors(mix.best.path)[mix.best.at]
+    best = grid.min()
+    return {name: float(error / best - 1) for name, error in picks.items()}
+
+
+def _features(regime, X):
+    from modelcollapse.estimators.mix import kernel_features, linear_features
+
+    if not regime.gamma:
+        return linear_features(X, np.finfo(float).eps, True)
+    from sklearn.metrics.pairwise import rbf_kernel
+
+    return kernel_features(rbf_kernel(X, gamma=regime.gamma), np.finfo(float).eps, True)
+
+
+def _errors(found, features, rows, path, regime):
+    """Test errors (L,) of the fits of a path."""
+    slopes = rows.rotation @ path.slopes[:, :, 0].T
+    level = path.intercepts[:, 0] - rows.offset @ slopes
+    if features.maps is not None:
+        slopes = features.maps @ slopes
+        slopes -= slopes.mean(axis=0) * bool(regime.gamma)
+        level = level - features.offset @ slopes
+    if found.truth is not None:
+        return found.eigenvalues @ (slopes - found.truth[:, None]) ** 2 + level**2
+    inputs = found.test
+    if regime.gamma:
+        from sklearn.metrics.pairwise import rbf_kernel
+
+        inputs = rbf_kernel(found.test, found.X, gamma=regime.gamma)
+    return np.mean((inputs @ slopes + level - found.targets[:, None]) ** 2, axis=0)
+
+
+def _job(job):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [trial(*one) for one in job]
+
+
+def run(trials, seed=0, regimes=REGIMES + HELD_OUT, real=REAL, workers=1, progress=None):
+    """All regimes; a list of MixRecords. The numbers depend on `seed` and `trials`, not on `workers`."""
+    cells = [(regime, n) for regime in regimes for n in real if n < 200 or not regime.problem.startswith("diabetes")]
+    seeds = np.random.SeedSequence(seed).spawn(len(cells))
+    jobs = [[(*cell, s) for s in root.spawn(trials)] for cell, root in zip(cells, seeds, strict=True)]
+    pool = ProcessPoolExecutor(workers) if workers > 1 else contextlib.nullcontext()
+    records = []
+    with pool as processes, Progress(progress, "regimes") as bar:
+        for done, ((regime, n), results) in enumerate(
+            zip(cells, (processes.map if processes else map)(_job, jobs), strict=True), 1
+        ):
+            for name in results[0]:
+                values = np.array([result[name] for result in results])
+                spread = values.std(ddof=1) / math.sqrt(trials) if trials > 1 else math.nan
+                records.append(
+                    MixRecord(regime.problem, regime.teacher, regime.generations, regime.teacher_rows, n, name, trials,
+                              float(values.mean()), float(spread), float(np.median(values)))
+                )  # fmt: skip
+            bar.report(done, len(cells))
+    return records
+
+
+def rows_of_records(records):
+    """{(problem, teacher, generations, teacher rows, real): {strategy: MixRecord}} in order."""
+    found = {}
+    for record in records:
+        key = (record.problem, record.teacher, record.generations, record.teacher_rows, record.real)
+        found.setdefault(key, {})[record.strategy] = record
+    return found
+
+
+def summarise(records):
+    """Median over regimes of the median regret, and the worst one against the better of real only and pooled."""
+    lines = []
+    table = rows_of_records(records)
+    for real in sorted({key[4] for key in table}):
+        for name in STRATEGIES:
+            cells = [row for key, row in table.items() if key[4] == real and name in row]
+            medians = [row[name].median for row in cells]
+            over = [row[name].median - min(row["real only"].median, row["pooled"].median) for row in cells]
+            lines.append(f"{real:4d} real rows  {name:17} median {100 * np.median(medians):7.1f} %   worst against the "
+                         f"better of real only and pooled {100 * max(over):+7.1f} points")  # fmt: skip
+    return "\n".join(lines)
+
+
+def plot(records, path):
+    """Median regret of every strategy in every regime with 60 real rows, or what there is."""
+    table = rows_of_records(records)
+    real = 60 if any(key[4] == 60 for key in table) else next(iter(table))[4]
+    table = {key: row for key, row in table.items() if key[4] == real}
+    marks = {
+        name: [(i, row[name].median, row[name].standard_error) for i, row in enumerate(table.values()) if name in row]
+        for name in STRATEGIES
+    }
+    names = [f"{problem}; {teacher}, n = {n}, T0 = {t0}" for problem, teacher, n, t0, _ in table]
+    save_picture(dots(names, marks, xlabel=f"test error above the best weight and ridge (%), {real} real rows"), path)
+
+
+def main(arguments=None):
+    """The command; returns its exit status."""
+    options = asked(
+        arguments, "mix_study", "Which way of weighing synthetic rows costs least?", least=1,
+        trials="data sets per regime (default 12; 2 with --fast)", fast="two trials of a third of the regimes",
+    )  # fmt: skip
+    regimes = REGIMES[::3] if options.fast else REGIMES + HELD_OUT
+    records = run(options.trials or (2 if options.fast else 12), options.seed, regimes, REAL, options.workers, True)
+    print(summarise(records))
+    if options.output:
+        save_table([asdict(record) for record in records], options.output)
+    if options.plot:
+        plot(records, options.plot)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
