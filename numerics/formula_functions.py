@@ -7,7 +7,7 @@ their stable form (`Formula.computed_as`), whose functions are:
 
     GeometricSum(y, k) = (1 - (1-y)^k)/y            DigammaGap(x) = ψ(x) - log x
     LogAccumulated(x, k) = log Π_{i≤k} (1 - x/i²)   DigammaDrop(x, a) = ψ(x) - ψ(x-a)
-    GammaDrop(x, a) = log Γ(x+a) - log Γ(x)
+    BesselPair(x) = e^{-x} [I_0(x) + I_1(x)]        GammaDrop(x, a) = log Γ(x+a) - log Γ(x)
     Expm1(x) = e^x - 1, Log1m(x) = log(1 - x)       LogGammaGap(x) = log [Γ(x+1/2)/(Γ(x) √x)]
 
 The gaps and drops move x upwards by their recurrences and end with the asymptotic series of ψ and log Γ.
@@ -222,6 +222,7 @@ TABLE = {
     "Ei": special.expi,
     "expint": special.expn,
     "Expm1": jnp.expm1,
+    "BesselPair": lambda x: special.i0e(x) + special.i1e(x),
     "Log1m": lambda x: jnp.log1p(-x),
     "GeometricSum": _geometric_sum,
     "LogAccumulated": _log_accumulated,

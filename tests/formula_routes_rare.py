@@ -313,3 +313,22 @@ def _(draws, probability):
         mpmath.binomial(draws, n) * probability**n * (1 - probability) ** (draws - n) * abs(n - draws * probability)
         for n in numbers
     )
+
+
+@route("rare_deviation", points=_at((100, 0.02, 3), (1000, 0.0004, 9), (50, 0.3, 7), (400, 0.01, 2),
+                                    names=("draws", "probability", "rounds")))  # fmt: skip
+def _(draws, probability, rounds):
+    """Family by family: E|Gamma(n)/a - p| of n exponential families at the rate a = 2M/k, over Poisson's law of n."""
+    a = 2 * draws / rounds
+    mean = a * probability
+
+    def apart(n):
+        """E|G - mean| of a Gamma(n) number, from E (mean - G)+ by incomplete gammas."""
+        below = mpmath.gammainc(n, 0, mean, regularized=True)
+        more = mpmath.gammainc(n + 1, 0, mean, regularized=True)
+        return n - mean + 2 * (mean * below - n * more)
+
+    terms = [mpmath.exp(-mean) * mean]
+    for n in range(1, int(mean + 20 * mpmath.sqrt(mean) + 60)):
+        terms.append(mpmath.exp(-mean + n * mpmath.log(mean) - mpmath.loggamma(n + 1)) * apart(n))
+    return mpmath.fsum(terms) / a

@@ -54,14 +54,14 @@ def _half_life(law, items):
     atoms = atoms_of(law)
 
     def left(mean, variance):
-        return float(modes(atoms, Founders(np.float64(mean), np.float64(variance)), law.own_truth))
+        return float(modes(atoms, Founders(np.float64(mean), np.float64(variance), least=1.0), law.own_truth))
 
     half, mean, variance, generation, stride = left(items, 0.0) / 2, items, 0.0, 1, 1
     if half <= 1 + 1e-9:
         raise ValueError(f"half of the {2 * half:.3g} modes of {law!r} is one, never lost; give a law of more symbols")
     while left(mean, variance) > half:
         stride = _stride(generation, items, mean, 0.0)
-        hit = occupied(np.float64(mean), np.float64(variance), items / stride)
+        hit = occupied(np.float64(mean), np.float64(variance), items / stride, least=1.0)
         mean, variance, generation = float(hit.mean), float(hit.variance), generation + stride
     return generation
 
@@ -132,7 +132,7 @@ def _kept_for_ever(law, items, share):
         mean, variance, covariance, generation = hit.mean, hit.variance, hit.slope * beside, generation + stride
     ended, slope, spread = _ewens(mean, 2 * items * share * (1 - share / 2) / (1 - share) ** 2)
     more = slope**2 * variance + spread + 2 * slope * covariance
-    founders = Founders(real + ended, real_variance + more)
+    founders = Founders(real + ended, real_variance + more, least=1.0)
     return float(modes(atoms_of(law), founders, law.own_truth))
 
 

@@ -6,13 +6,14 @@ that of a binomial number with the same mean and variance,
 $$ E(1-p)^B = (1 - πp)^{b/π}, \qquad π = 1 - v/b, $$                                                              (1)
 
 exact for a fixed number (π = 1), for a fixed number of which each is kept with chance π, and for a Poisson number
-(π = 0); else right to the third factorial cumulant. Of balls thrown at M items
+(π = 0); else right to the third factorial cumulant. Where one ball at `least` is certain, B - 1 takes the place of B,
+so that a loop ends at one founder. Of balls thrown at M items
 
     items hit    M (1 - q₁),          q_j = E(1 - j/M)^B                                                          (2)
     variance     M q₁(1 - q₁) + M(M-1)(q₂ - q₁²),   q₂/q₁² = [1 - (x/(1-x))²]^{b/π}, x = π/M                       (3)
 
 and each item hit is a ball thrown at the generation before: at the truth with chance α in a mixture, at one of the
-earlier rounds with equal chances in a pool. Covariances follow the split and, to first order, (2).
+earlier rounds with equal chances in a pool. Covariances follow the split and the slope cov(hit, B)/v = q₁/(1-x).
 """
 
 from typing import NamedTuple
@@ -34,9 +35,10 @@ class Founders:
     `mean` and `variance` are of their sum; NumPy and float() take the mean.
     """
 
-    def __init__(self, start, start_variance, real=0.0, real_variance=0.0, covariance=0.0):
+    def __init__(self, start, start_variance, real=0.0, real_variance=0.0, covariance=0.0, least=0.0, start_least=0.0):
         self.start, self.start_variance = start, start_variance
         self.real, self.real_variance, self.covariance = real, real_variance, covariance
+        self.least, self.start_least = least, start_least  # 1 where one founder, one of the law, is certain
 
     @property
     def mean(self):
@@ -64,21 +66,23 @@ def _scalar(value):
 
 
 class Hit(NamedTuple):
-    """Items hit: their number, its variance, and its derivative in the number of balls."""
+    """Items hit: their number, its variance, and its covariance with the balls over the variance of these."""
 
     mean: Array
     variance: Array
     slope: Array
 
 
-def log_miss(mean, variance, p):
+def log_miss(mean, variance, p, least=0.0):
     """ln E(1-p)^B of (1); 0 where no ball is thrown."""
     xp = namespace(mean, variance, p)
-    some = mean > 0
     if xp is namespace(0.0) and not np.any(variance):  # a fixed number: the logarithm once for all of them
-        return np.where(some, mean * np.log1p(-p), 0.0)
+        return np.where(mean > 0, mean * np.log1p(-p), 0.0)
+    mean = mean - least
+    some = mean > 0
     thinning = _thinning(xp, mean, variance, some)
-    return xp.where(some, xp.where(some, mean, 1.0) / thinning * xp.log1p(-thinning * p), 0.0)
+    others = xp.where(some, xp.where(some, mean, 1.0) / thinning * xp.log1p(-thinning * p), 0.0)
+    return others + xp.where(least > 0, xp.log1p(-p), 0.0) if np.any(least) else others
 
 
 def _thinning(xp, mean, variance, some):
@@ -87,17 +91,20 @@ def _thinning(xp, mean, variance, some):
     return xp.where(abs(share) < _LEAST, _LEAST, share)
 
 
-def occupied(balls, variance, items, kept=0.0):
+def occupied(balls, variance, items, kept=0.0, least=0.0):
     """Items hit by balls of that mean and variance, (2) and (3); each item is `kept` by itself with that chance too."""
     xp = namespace(balls, variance, items, kept)
-    some = balls > 0
-    thinning = _thinning(xp, balls, variance, some)
-    log_q = log_miss(balls, variance, 1 / items)
+    others = balls - least
+    some = others > 0
+    thinning = _thinning(xp, others, variance, some)
+    log_q = log_miss(balls, variance, 1 / items, least)
     q, x = xp.exp(log_q), thinning / items
-    pairs = xp.where(some, balls, 0.0) / thinning * xp.log1p(-((x / (1 - x)) ** 2))
+    pairs = xp.where(some, xp.where(some, others, 1.0) / thinning * xp.log1p(-((x / (1 - x)) ** 2)), 0.0)
+    if np.any(least):
+        pairs = pairs + xp.where(least > 0, xp.log1p(-((1 / (items - 1)) ** 2)), 0.0)
     spread = xp.maximum(-items * q * xp.expm1(log_q) + items * (items - 1) * q**2 * xp.expm1(pairs), 0.0)
     hit = -items * xp.expm1(log_q)
-    slope = -items * q * log_q / xp.where(some, balls, 1.0)
+    slope = q / (1 - x)
     missed = items - hit
     return Hit(hit + kept * missed, (1 - kept) ** 2 * spread + kept * (1 - kept) * missed, (1 - kept) * slope)
 
@@ -115,15 +122,19 @@ def started(loop: Loop, samples, kept) -> Founders:
     """
     balls = 0.0 if samples is None else samples * kept
     variance = 0.0 if samples is None else samples * kept * (1 - kept)
-    return _TRACED[type(loop)](loop, balls, variance, kept if samples is None else 0.0)
+    whole = isinstance(kept, float) and kept == 1.0
+    least = np.where(np.asarray(samples) >= 1, 1.0, 0.0) if whole and not (samples is None or traced(samples)) else 1.0
+    return _TRACED[type(loop)](loop, balls, variance, kept if samples is None else 0.0, least if whole else 0.0)
 
 
-def _chain(loop: Chain, balls, variance, kept):
+def _chain(loop: Chain, balls, variance, kept, least):
     """From generation k down to 1: hit, split between truth and the generation before, thrown again."""
     xp = namespace(balls, kept, loop.samples, loop.real_share, loop.rate)
     count, share = loop.generations, loop.real_share
     last = loop.samples * loop.rate ** (count - 1.0)
-    hit = occupied(balls, variance, last, kept)
+    hit = occupied(balls, variance, last, kept, least if np.ndim(kept) == 0 and kept == 0.0 else 0.0)
+    none_real = not traced(share) and not np.any(share)
+    sure = least if none_real else (0.0 if traced(share) else np.where(np.asarray(share) == 0, least, 0.0))
     zero = 0.0 * (hit.mean + share + count)
     state = (hit.mean + zero, hit.variance + zero, zero, zero, zero)
 
@@ -133,7 +144,7 @@ def _chain(loop: Chain, balls, variance, kept):
         some_real, thrown, moved = share * mean, (1 - share) * mean, share * (1 - share)
         thrown_variance = (1 - share) ** 2 * variance + moved * mean
         beside = (1 - share) * covariance + moved * (variance - mean)
-        hit = occupied(thrown, thrown_variance, xp.maximum(items, 1.0 + 1e-9))
+        hit = occupied(thrown, thrown_variance, xp.maximum(items, 1.0 + 1e-9), least=sure)
         new = (
             hit.mean,
             hit.variance,
@@ -144,10 +155,10 @@ def _chain(loop: Chain, balls, variance, kept):
         return tuple(xp.where(j < count - 1, after, before) for after, before in zip(new, state, strict=True))
 
     length = int(np.max(count)) - 1
-    return Founders(*xp.repeat(length, back, state, length))
+    return Founders(*xp.repeat(length, back, state, length), least=least, start_least=sure)
 
 
-def _pool(loop: Pool, balls, variance, kept):
+def _pool(loop: Pool, balls, variance, kept, least):
     """From round K down to 1; the rounds that are left are hit alike: mean, variance and covariance per round."""
     xp = namespace(balls, kept, loop.samples)
     rounds, items = loop.rounds, loop.samples
@@ -173,11 +184,12 @@ def _pool(loop: Pool, balls, variance, kept):
 
     length = int(np.max(rounds)) - 1
     mean, variance, _ = xp.repeat(length, back, state, length)
-    hit = occupied(mean, variance, items, kept)
-    return Founders(hit.mean, hit.variance)
+    alone = least if np.ndim(kept) == 0 and kept == 0.0 else 0.0
+    hit = occupied(mean, variance, items, kept, alone)
+    return Founders(hit.mean, hit.variance, least=least, start_least=least)
 
 
-def _graph(loop: Graph, balls, variance, kept):
+def _graph(loop: Graph, balls, variance, kept, least):
     """From the last set to the first, with all covariances; the law and the truth are the last two places."""
     count = len(loop.samples)
     shape = np.broadcast_shapes(np.shape(balls), np.shape(variance), np.shape(kept))
@@ -185,9 +197,14 @@ def _graph(loop: Graph, balls, variance, kept):
     mean[count - 1], covariance[count - 1, count - 1] = balls, variance
     places = {None: count, "real": count + 1}
     for g in reversed(range(count)):
-        hit = occupied(mean[g], covariance[g, g], loop.samples[g], kept if g == count - 1 else 0.0)
+        here = kept if g == count - 1 else 0.0
+        others = np.delete(mean, g, axis=0)
+        sure = least if not np.any(others[: count - 1]) and not np.any(others[count - 1 :]) else 0.0
+        sure = 0.0 if np.any(here) else sure
+        hit = occupied(mean[g], covariance[g, g], loop.samples[g], here, sure)
         beside = hit.slope * covariance[g]
         beside[g] = 0.0
+        mean[g] = 0.0
         share = np.zeros((count + 2, *[1] * len(shape)))
         for teacher, part in loop.teachers[g]:
             share[places.get(teacher, teacher)] = part
@@ -198,7 +215,8 @@ def _graph(loop: Graph, balls, variance, kept):
         covariance[diagonal, diagonal] += share * hit.mean
     start, real = mean[count], mean[count + 1]
     both = covariance[count, count + 1]
-    return Founders(start, covariance[count, count], real, covariance[count + 1, count + 1], both)
+    certain = least if not np.any(real) else 0.0
+    return Founders(start, covariance[count, count], real, covariance[count + 1, count + 1], both, least, certain)
 
 
 _TRACED = {Chain: _chain, Pool: _pool, Graph: _graph}

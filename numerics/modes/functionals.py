@@ -73,13 +73,14 @@ def missing_mass(atoms: Atoms, founders: Founders, own_truth=True) -> Any:
 def _summed(atoms, founders, own_truth, term, beyond):
     """Σ_a w_a term(q_a, ln E(1-q_a)^R (1-p_a)^B) + beyond(...), block by block in NumPy."""
     if own_truth:
-        parts = (founders.mean, founders.variance, 0.0, 0.0, 0.0)
+        parts = (founders.mean, founders.variance, 0.0, 0.0, 0.0, founders.least)
     else:
         parts = (founders.start, founders.start_variance, founders.real, founders.real_variance, founders.covariance)
+        parts = (*parts, founders.start_least)
     xp = namespace(*parts, *atoms.tail)
     parts = xp.broadcast_arrays(*(xp.asarray(part) for part in parts))
     if xp is not namespace(0.0):
-        return _block(atoms, parts, own_truth, term) + beyond(atoms.tail, *parts)
+        return _block(atoms, parts, own_truth, term) + beyond(atoms.tail, *parts[:5])
     shape = np.broadcast_shapes(parts[0].shape, atoms.truth.shape[:-1])
     flat = [np.broadcast_to(part, shape).ravel() for part in parts]
     width = atoms.truth.shape[-1]
@@ -92,12 +93,12 @@ def _summed(atoms, founders, own_truth, term, beyond):
         here = slice(first, first + step)
         truth, drawn, weight = (table[place[here]] if many else table[0] for table in tables)
         found[here] = _block(Atoms(truth, drawn, weight, atoms.tail), [part[here] for part in flat], own_truth, term)
-    return (found.reshape(shape) + beyond(atoms.tail, *parts))[()]
+    return (found.reshape(shape) + beyond(atoms.tail, *parts[:5]))[()]
 
 
 def _block(atoms, parts, own_truth, term):
-    start, start_variance, real, real_variance, covariance = (part[..., None] for part in parts)
-    log = log_miss(start, start_variance, atoms.law)
+    start, start_variance, real, real_variance, covariance, least = (part[..., None] for part in parts)
+    log = log_miss(start, start_variance, atoms.law, least)
     if not own_truth:
         log = log + log_miss(real, real_variance, atoms.truth) + covariance * atoms.truth * atoms.law
     return (term(atoms.truth, log) * atoms.weight).sum(-1)

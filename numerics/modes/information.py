@@ -37,7 +37,7 @@ def _cross(law, drawn, measured):
     atoms = atoms_of(law)
     x, y = getattr(atoms, drawn), getattr(atoms, measured)
     xp = namespace(x, y)
-    inner = -(xp.where(x > 0, x * xp.log(xp.where(x > 0, y, 1.0)), 0.0) * atoms.weight).sum(-1)
+    inner = 0.0 - (xp.where(x > 0, x * xp.log(xp.where(x > 0, y, 1.0)), 0.0) * atoms.weight).sum(-1)
     if not isinstance(law, Zipf):
         return inner[()]
     exponent = {"law": law.beta if law.exponent is None else law.exponent, "truth": law.beta}

@@ -42,6 +42,18 @@ def test_two_moments_of_the_founders(generations):
     assert abs(mean_only / (law @ modes.zipf(1.2).modes(numbers)) - 1) > 1e-5
 
 
+@pytest.mark.parametrize(("generations", "budget"), [(100, 2e-3), (300, 6e-3), (1500, 2e-3)])
+def test_a_long_loop_ends_at_one_founder(generations, budget):
+    """300 draws: worst where three or so are left; right again at the end."""
+    items, numbers = 300, np.arange(301.0)
+    law = founders_law(items, generations)
+    loop = modes.replace(modes.zipf(1.5), generations, items)
+    assert abs(loop.founders.mean / (law @ numbers) - 1) < budget
+    assert abs(loop.alive / (law @ modes.zipf(1.5).modes(numbers)) - 1) < budget
+    assert abs(loop.missing_mass() / (law @ modes.zipf(1.5).missing_mass(numbers)) - 1) < budget
+    assert loop.alive >= 1 - 1e-12
+
+
 def test_the_first_hit_is_exact():
     """Of T draws from generation 1, the founders have occupancy's own mean and variance."""
     items, draws = 40, 25

@@ -53,6 +53,7 @@ def founders_law(items, generations):
     """The law of the founders of generation k of a loop of equal sizes."""
     law = np.zeros(items + 1)
     law[items] = 1.0
+    step = occupancy(items)
     for _ in range(generations - 1):
-        law = law @ occupancy(items)
+        law = law @ step
     return law

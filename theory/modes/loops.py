@@ -120,6 +120,17 @@ class Loop(Content):
 
         return loop_diversity(self)
 
+    @property
+    def total_variation(self) -> Any:
+        """The expected total variation between the last generation's law and the truth; of `replace` only.
+
+        >>> bool(replace(zipf(1.5), 5, 1000).total_variation > replace(zipf(1.5), 1, 1000).total_variation)
+        True
+        """
+        from modelcollapse.numerics.modes.variation import total_variation
+
+        return total_variation(self)
+
     def log_loss(self, samples=None, smoothing=1.0, size=None) -> Any:
         """The expected loss, in nats, of a learner that adds `smoothing` to every count: E -Σ_i q_i ln p̂_i.
 

@@ -8,10 +8,10 @@ Real data with a share α, growth by a factor r, or a pool that is kept stop the
 modes costs is solved from the steps.
 """
 
-from sympy import Eq, Float, Rational, binomial, exp, floor, log, sqrt
+from sympy import Eq, Float, Rational, besseli, binomial, exp, floor, log, sqrt
 
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.stable import Expm1, Log1m
+from modelcollapse.theory.records.stable import BesselPair, Expm1, Log1m
 from modelcollapse.theory.symbols import symbols
 
 M, B, p, alpha, k, n = symbols("draws", "founders", "probability", "real_share", "rounds", "generations")
@@ -21,6 +21,7 @@ H_0, h, S_2 = symbols("diversity", "entropy", "square_entropy")
 OWN = "derived here"
 BALLS = "Balls in bins, one ball for each draw, one bin for each item that it may copy."
 odds = keep / ((1 - keep) * (M - 1))
+families = 4 * M * p / k
 q, q_2 = (1 - 1 / M) ** B, (1 - 2 / M) ** B
 
 UNSURE = Condition(p < 1, "a certain symbol is always alive: lower probability")
@@ -239,6 +240,19 @@ FORMULAS = (
         source=OWN,
         derivation="dF/dτ = -2(F h_0 - S_2) at τ = 1 against the gain (1-F)/M of F = 1 - H_0.",
         conditions=(Condition(S_2 < (1 - H_0) * h, "a law has S_2 ≤ F h_0: lower square_entropy or raise entropy"),),
+    ),
+    Formula(
+        name="rare_deviation",
+        title="Mean absolute deviation of the frequency of a rare symbol after k generations",
+        left=r"E|X_k - p|",
+        expression=2 * p * exp(-families) * (besseli(0, families) + besseli(1, families)),
+        computed_as=2 * p * BesselPair(families),
+        arguments=("draws", "probability", "rounds"),
+        regime="scaling",
+        source=OWN,
+        derivation="A Poisson number of families, 2Mp/k in the mean, each exponential (Feller's limit of branching). "
+        "Half the sum over symbols is the total variation.",
+        conditions=(Condition(k >= 1, "count the real generation as the first: raise rounds"),),
     ),
     Formula(
         name="absolute_deviation",

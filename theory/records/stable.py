@@ -39,6 +39,14 @@ class Log1m(sympy.Function):
         return sympy.log(1 - self.args[0])
 
 
+class BesselPair(sympy.Function):
+    """e^{-x} [I_0(x) + I_1(x)]."""
+
+    def plain(self):
+        (x,) = self.args
+        return sympy.exp(-x) * (sympy.besseli(0, x) + sympy.besseli(1, x))
+
+
 class DigammaDrop(sympy.Function):
     """ψ(x) - ψ(x - a) for 0 < a < x."""
 

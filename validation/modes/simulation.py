@@ -36,6 +36,7 @@ class SimulatedLoop:
     entropy: Estimate
     divergence: Estimate
     diversity: Estimate
+    total_variation: Estimate
     log_loss: Estimate | None = None
     perplexity: Estimate | None = None
 
@@ -182,6 +183,8 @@ def _measured(family, last, samples, smoothing, size):
         "entropy": entropy,
         "divergence": -entropy - np.sum(x * truth.log_frequency(symbols)),
         "diversity": 1 - np.sum(x**2),
+        "total_variation": (np.sum(abs(x - np.exp(truth.log_frequency(symbols)))) + 1) / 2
+        - np.sum(np.exp(truth.log_frequency(symbols))) / 2,
     }
     if smoothing is not None:
         loss = np.log(times.sum() + smoothing * size) - np.sum(frequency * np.log(times + smoothing))
