@@ -59,7 +59,7 @@ def selection(keep, numbers, form, values, deviation, correlation, own):
     r = xp.clip(correlation, -1, 1)
     q = xp.sqrt(xp.maximum(1 - r * r, NEAREST**2))
     if keep is Verified:
-        return _verified(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None])
+        return _verified(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None], own)
     return _margin(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None], own)
 
 
@@ -74,12 +74,14 @@ def _half_line(xp, low, high):
     return z, 2 * _density(xp, z) * width * _WEIGHT
 
 
-def _verified(xp, numbers, form, values, deviation, r, q):
+def _verified(xp, numbers, form, values, deviation, r, q, own):
     right, wrong = (x[:, None] for x in numbers)
     z, weight = _half_line(xp, 0 * deviation, 0 * deviation + _FAR)
     t = r * z / q
     above = xp.ndtr(t), _density(xp, t), xp.ndtr(t) - t * _density(xp, t)  # of a_2 where the judge says +
     below = xp.ndtr(-t), -above[1], xp.ndtr(-t) + t * above[1]
+    if own:
+        above, below = (1 + 0 * t, 0 * t, 1 + 0 * t), (0 * t, 0 * t, 0 * t)
     plus = [right * x + wrong * y for x, y in zip(above, below, strict=True)]
     minus = [wrong * x + right * y for x, y in zip(above, below, strict=True)]
     chance, value = _labels(xp, form, values, deviation, z)
