@@ -178,6 +178,18 @@ def test_derivatives_are_slopes_of_the_error(kind):
         )
 
 
+def test_many_points_are_worked_in_blocks():
+    """The same digits on both sides of a block's end."""
+    w = labeller(ISO)
+    chances = np.linspace(0, 1, 2200)
+    models = [
+        mc.fit(w.label(300, link="sign", keep=mc.Verified(ISO, 1, c)), ridge=0.1)
+        for c in (chances, *chances[2047:2049])
+    ]
+    many, *ends = (mc.predict(model).test_error for model in models)
+    np.testing.assert_allclose(many[2047:2049], ends, rtol=1e-14)
+
+
 def test_a_threshold_is_tuned():
     w = labeller(ISO, 0.0)
     model = mc.fit(w.label(600, link=mc.Probit(0.3), keep=mc.Margin(w, above=x)), ridge=0.1)
