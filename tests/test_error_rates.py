@@ -87,7 +87,9 @@ def test_what_is_certain():
     assert mc.predict(w0).overlap == 1
     assert mc.predict(-1 * w0).error_rate == 1
     assert mc.predict(mc.fit(w0.label(60), ridge=np.inf)).error_rate == 0.5
-    assert mc.predict(mc.fit(w0.label(40, 0.3))).error_rate == 0.5  # T = d
+    endless = mc.predict(mc.fit(w0.label(40, 0.3)))  # T = d
+    assert endless.error_rate == endless.calibration(1.0) == 0.5
+    assert endless.log_loss() == np.inf
     assert np.isclose(mc.predict(2.5 * fitted).error_rate, rate, rtol=1e-12)
     assert np.isclose(mc.predict(-1 * fitted).error_rate, 1 - rate, rtol=1e-12)
     assert np.isclose(mc.predict(-1 * fitted).overlap, -overlap, rtol=1e-12)
@@ -152,6 +154,22 @@ def test_angles_multiply_and_do_not_add():
     assert abs(rate.mean - product) < 3 * rate.standard_error + 0.01 * product
     assert abs(rate.mean - sum_) > 6 * rate.standard_error + 0.01 * sum_
     assert abs(mc.predict(model, finite_size=True).error_rate / product - 1) < 0.015
+
+
+def test_soft_labels_let_a_chain_stop_collapsing():
+    """Above the temperature √(2/π) of the score's deviation, which shrinks; below it, and for classes, it goes on."""
+    rates = {link: [] for link in ("sign", mc.Probit(0.6, soft=True), mc.Probit(1.5, soft=True))}
+    for link, found in rates.items():
+        model = mc.truth(mc.isotropic(100))
+        for n in range(1, 81):
+            model = mc.fit(model.label(1000, link=link))
+            if n in (10, 40, 80):
+                found.append(mc.predict(model).error_rate)
+    classes, cold, warm = rates.values()
+    assert classes[2] > classes[1] + 0.05 > classes[0] + 0.1
+    assert cold[2] > 1.3 * cold[1]
+    assert np.allclose(warm, 0.01398, rtol=2e-3)  # scores of 1e-16 of the truth's, and all of their digits
+    assert np.isclose(warm[2], warm[1], rtol=1e-4)
 
 
 def test_calibration_adds_up():

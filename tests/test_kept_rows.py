@@ -178,6 +178,18 @@ def test_derivatives_are_slopes_of_the_error(kind):
         )
 
 
+def test_many_points_are_worked_in_blocks():
+    """The same digits on both sides of a block's end."""
+    w = labeller(ISO)
+    chances = np.linspace(0, 1, 2200)
+    models = [
+        mc.fit(w.label(300, link="sign", keep=mc.Verified(ISO, 1, c)), ridge=0.1)
+        for c in (chances, *chances[2047:2049])
+    ]
+    many, *ends = (mc.predict(model).test_error for model in models)
+    np.testing.assert_allclose(many[2047:2049], ends, rtol=1e-14)
+
+
 def test_a_threshold_is_tuned():
     w = labeller(ISO, 0.0)
     model = mc.fit(w.label(600, link=mc.Probit(0.3), keep=mc.Margin(w, above=x)), ridge=0.1)
@@ -204,7 +216,15 @@ def test_sources_with_filters_are_values():
     assert named.free == (x,)
     assert named.subs({x: 0.1}) == mc.fit(w.label(240, link="sign", keep=mc.Verified(v, 1.0, 0.1)))
     assert w.label(10).kept == 1
+    assert np.isclose(w.label(10, link="sign", keep=mc.Verified(w)).kept, 1, rtol=1e-14)
+    assert 0.5 < w.label(0, weight=0, link="sign", keep=mc.Verified(v)).kept < 1
     assert w.label(10, link="sign", keep=mc.Margin(w, below=[0.5, 1.0])).kept.shape == (2,)
+
+
+def test_the_margin_of_a_score_that_is_zero_is_no_number():
+    nothing = mc.fit(ISO.label(90), ridge=np.inf)
+    with pytest.raises((FloatingPointError, RuntimeError)):
+        mc.predict(mc.fit(ISO.label(90, link="sign", keep=mc.Margin(nothing, below=1.0)), ridge=0.1))
 
 
 def test_clean_labels_are_judged_as_before():
@@ -236,6 +256,7 @@ def test_clean_labels_are_judged_as_before():
         (lambda w: mc.fit(w.label(9, link=mc.Clip(1.0), keep=mc.Verified(w))), "is not derived"),
         (lambda w: mc.fit(w.label(9, link=mc.Logistic(1.0), keep=mc.Margin(ISO))), "is not derived"),
         (lambda w: mc.predict(mc.fit(w.label(9, keep=mc.Margin(w, x, y))), {x: 1, y: 2}), "leave no scores"),
+        (lambda w: mc.predict(mc.fit(w.label(9, keep=mc.Verified(w, x - 1, y - 1))), {x: 1, y: 1}), "keep nothing"),
         (lambda w: mc.theory.closed_form(mc.fit(w.label(9, keep=mc.Verified(w)))), "has no closed form"),
         (lambda w: mc.simulate(mc.fit(w.label(99, keep=mc.Verified(w))), 5, sampler="student"), "is not exact"),
     ],

@@ -98,7 +98,8 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
             _block(distribution, source, label[b], generator, name, others=models)
             for source, label, models in zip(step.sources, labels, here, strict=True)
         ]
-        fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks))
+        some = any(len(block.rows) for block in blocks)  # a filter may leave none
+        fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks)) if some else 0
     return fitted
 
 

@@ -32,7 +32,10 @@ def _fit(step, points, thousands):
         return 10 * points + thousands
     pairs = len(step.sources) ** 2
     shifted = 3 if len(step.sources) > 1 and any(source.shifted for source in step.sources) else 1
-    return (3 + 0.7 * thousands) * shifted + 0.1 * pairs * thousands
+    judged = sum(source.keep is not None for source in step.sources)
+    linked = sum(source.link is not None for source in step.sources)
+    quadrature = 0.005 * (judged + linked) * points  # less than it takes: its kernels are slow to compile
+    return (3 + 0.7 * thousands) * shifted + 0.1 * pairs * thousands + quadrature
 
 
 def _repeated(fixed, each, per_thousand):

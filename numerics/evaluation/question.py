@@ -8,7 +8,6 @@ from modelcollapse.numerics.evaluation.effort import effort_of
 from modelcollapse.numerics.evaluation.grid import Grid, grid_of
 from modelcollapse.theory.pipelines.building import refuse_interpolating_chain
 from modelcollapse.theory.pipelines.filters import GradientDescent, refuse_unstable
-from modelcollapse.theory.pipelines.keeps import Margin, refuse_empty_margin
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, read
 from modelcollapse.theory.pipelines.steps import ChainStep, FitStep
@@ -59,8 +58,8 @@ def refuse_impossible(reading, grid, spectrum):
             if not np.all(sum(np.asarray(rows.samples) * np.asarray(rows.weight) for rows in step.sources) > 0):
                 raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
             weight = 1.0 if step.plain and not step.judges else _common_weight(step.sources)
-            for margin in (source.keep for source in step.sources if source.keep and source.keep.keep is Margin):
-                refuse_empty_margin(*margin.values)
+            for kept in (source.keep for source in step.sources if source.keep is not None):
+                kept.keep.refuse_empty(kept.values)
             if step.filter is not None and step.filter.filter is GradientDescent:
                 inputs = grid.shifts.get((i, 0), grid.atoms.eigenvalues)
                 samples = sum(np.where(np.asarray(rows.weight) > 0, rows.samples, 0) for rows in step.sources)

@@ -73,12 +73,13 @@ class Angles(NamedTuple):
 
     def log_loss(self, slope=1.0, labels="sign"):
         """Mean of −log of the probability that logits slope·score give to the labels; `slope` broadcasts."""
-        deviation = np.asarray(np.sqrt(self.square))
+        endless = np.isinf(self.square)
+        deviation = np.asarray(np.sqrt(np.where(endless, 1, self.square)))
         scores = np.moveaxis(deviation[..., None] * _Z, -1, 0)
         chance = np.asarray(self.calibration(scores, labels))
         logits = np.asarray(slope, float) * scores
         loss = chance * np.logaddexp(0, -logits) + (1 - chance) * np.logaddexp(0, logits)
-        return np.tensordot(_WEIGHTS, loss, 1)[()]
+        return np.where(endless & (np.asarray(slope) != 0), np.inf, np.tensordot(_WEIGHTS, loss, 1))[()]
 
 
 def _two_classes(labels):

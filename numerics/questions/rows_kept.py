@@ -1,5 +1,7 @@
 """Which share of its rows a source keeps: an expectation over inputs and labels."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on, most_lanes, spread
@@ -14,7 +16,8 @@ __all__ = ["rows_kept"]
 
 def rows_kept(source):
     """The expected share of rows that a source keeps, of the grid's shape; TypeError for free symbols."""
-    question = Question.of(Fit(source.model.spectrum, (source,), 1.0))
+    counted = replace(source, samples=1.0, weight=1.0)
+    question = Question.of(Fit(source.model.spectrum, (counted,), 1.0))
     schedule, grid = question.reading.schedule, question.grid
     last = len(schedule.steps) - 1
 

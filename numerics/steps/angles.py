@@ -47,10 +47,11 @@ def angle(atoms: Atoms, tested, moments: Moments):
     signal, own = tested * atoms.signal, tested * atoms.multiplicity * variance
     truth = signal.sum(-1)
     length = xp.where(truth > 0, truth, 1)
-    mean_deficit = (signal * moments.deficit).sum(-1) / length
-    apart = mean_deficit[:, None] - moments.deficit  # a − ā
+    ratio, deficit = ((signal * part).sum(-1) / length for part in moments[:2])
+    small = (xp.abs(ratio) < xp.abs(deficit))[:, None]  # a − ā, from the one that has the digits
+    apart = xp.where(small, moments.ratio - ratio[:, None], deficit[:, None] - moments.deficit)
     noisy = signal * tested * variance
-    along = xp.sqrt(length) * (1 - mean_deficit)
+    along = xp.sqrt(length) * ratio
     along_variance = noisy.sum(-1) / length
     across = xp.maximum((signal * apart**2).sum(-1) + own.sum(-1) - along_variance, 0)
     covariance = 2 * (noisy * apart).sum(-1) / xp.sqrt(length)

@@ -20,13 +20,15 @@ H ← H − HL(I + MS)^{-1}M LᵀH, S = LᵀHL, M = share·(A − I). Derived he
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
 from modelcollapse.numerics.equivalents.sources import one_source, projections, rows_left
 from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.numerics.steps.moments import Moments, covariances, variance_of
 from modelcollapse.numerics.steps.selection import NEAREST, selection
-from modelcollapse.theory.pipelines.keeps import Verified
+from modelcollapse.theory.pipelines.keeps import Margin, Verified
 
 __all__ = ["Judged", "fit_kept", "shares_kept"]
 
@@ -77,6 +79,8 @@ def _read(source, link_values, keep_values, gram):
     inverse = [xp.where(gram[i, i] > 0, 1 / xp.sqrt(xp.where(gram[i, i] > 0, gram[i, i], 1)), 0) for i in (w, v)]
     correlation = gram[w, v] * inverse[0] * inverse[1]
     found = selection(source.keep, keep_values, source.form, link_values, xp.sqrt(square), correlation, w == v)
+    if source.keep is Margin:  # of a score that is zero throughout there are no rows
+        found = found._replace(share=xp.where(gram[v, v] > 0, found.share, np.nan))
     q = xp.sqrt(xp.maximum(1 - correlation**2, NEAREST**2))
     scaled = [_vector(xp, count, {i: x}) for i, x in zip((w, v), inverse, strict=True)]
     first, second = scaled if source.keep is Verified else scaled[::-1]

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modelcollapse.numerics.arrays import namespace, quiet
+from modelcollapse.numerics.arrays import namespace, on_device, quiet, tree_map
 from modelcollapse.theory.pipelines.keeps import Verified
 from modelcollapse.theory.pipelines.links import Probit, Sign
 
 __all__ = ["NEAREST", "Selection", "selection"]
 
 NEAREST = 1e-4  # the smallest q: directions nearer than this are not told apart
+BLOCK = 2048  # points at a time, each with hundreds of nodes
 _FAR = 12.0
 _STEPS = 0.025 * np.arange(-128, 129)
 _FRACTION = 1 / (1 + np.exp(-np.pi * np.sinh(_STEPS)))
@@ -55,11 +56,17 @@ def selection(keep, numbers, form, values, deviation, correlation, own):
     >>> float(np.round(oracle.share, 12)[0]) == round(2 / 3, 12)        # the angle between the two is 60 degrees
     True
     """
-    xp = namespace(numbers, values, deviation, correlation)
+    xp, points = namespace(numbers, values, deviation, correlation), len(deviation)
+    if points > BLOCK and not on_device(deviation):
+        blocks = [slice(start, start + BLOCK) for start in range(0, points, BLOCK)]
+        given = tuple(numbers), tuple(values), deviation, correlation
+        pieces = [tree_map(lambda x, here=here: x[here], given) for here in blocks]
+        found = [selection(keep, n, form, v, tau, r, own) for n, v, tau, r in pieces]
+        return Selection(*(xp.concatenate(parts) for parts in zip(*found, strict=True)))
     r = xp.clip(correlation, -1, 1)
     q = xp.sqrt(xp.maximum(1 - r * r, NEAREST**2))
     if keep is Verified:
-        return _verified(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None])
+        return _verified(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None], own)
     return _margin(xp, numbers, form, values, deviation[:, None], r[:, None], q[:, None], own)
 
 
@@ -74,12 +81,14 @@ def _half_line(xp, low, high):
     return z, 2 * _density(xp, z) * width * _WEIGHT
 
 
-def _verified(xp, numbers, form, values, deviation, r, q):
+def _verified(xp, numbers, form, values, deviation, r, q, own):
     right, wrong = (x[:, None] for x in numbers)
     z, weight = _half_line(xp, 0 * deviation, 0 * deviation + _FAR)
     t = r * z / q
     above = xp.ndtr(t), _density(xp, t), xp.ndtr(t) - t * _density(xp, t)  # of a_2 where the judge says +
     below = xp.ndtr(-t), -above[1], xp.ndtr(-t) + t * above[1]
+    if own:
+        above, below = (1 + 0 * t, 0 * t, 1 + 0 * t), (0 * t, 0 * t, 0 * t)
     plus = [right * x + wrong * y for x, y in zip(above, below, strict=True)]
     minus = [wrong * x + right * y for x, y in zip(above, below, strict=True)]
     chance, value = _labels(xp, form, values, deviation, z)

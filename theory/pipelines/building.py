@@ -79,7 +79,8 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     pooled = filter is not None or features is not None or judged
     if pooled and len({source.shift for source in sources}) > 1:
         name = "keep" if judged else "filter" if features is None else "features"
-        raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or use a ridge")
+        other = "leave out keep" if judged else "use a ridge"
+        raise ValueError(f"{name} on sources of different inputs is not supported; give all the same, or {other}")
     if judged and (filter is not None or features is not None):
         name = "filter" if features is None else "features"
         raise ValueError(f"{name} on sources with keep= is not derived; fit by a ridge, or give sources without keep")

@@ -36,9 +36,13 @@ class Keep:
     def __post_init__(self):
         for name, domain in self.domains.items():
             object.__setattr__(self, name, leaf(name, getattr(self, name), domain))
-        self._check()
+        numbers = [value for _, value, _ in self.numbers]
+        if not any(is_expression(value) for value in numbers):
+            self.refuse_empty(numbers)
 
-    def _check(self):
+    @staticmethod
+    def refuse_empty(numbers):
+        """Raise ValueError for numbers with which nothing is kept."""
         raise NotImplementedError
 
     @property
@@ -81,10 +85,6 @@ class Keep:
         return f"{type(self).__name__}({', '.join([f'{self.model_name}={self.model.label_name}', *numbers])})"
 
 
-def _numeric(*values):
-    return not any(is_expression(value) for value in values)
-
-
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Verified(Keep):
     """Keep a row whose label agrees with the sign of `by`'s score with chance `right`, another with chance `wrong`.
@@ -104,10 +104,10 @@ class Verified(Keep):
     model_name = "by"
     domains: ClassVar = {"right": SHARE, "wrong": SHARE}
 
-    def _check(self):
-        if _numeric(self.right, self.wrong) and not np.all(
-            np.asarray(self.right, float) + np.asarray(self.wrong, float)
-        ):
+    @staticmethod
+    def refuse_empty(numbers):
+        right, wrong = (np.asarray(x, float) for x in numbers)
+        if not np.all(right + wrong):
             raise ValueError("right = 0.0 and wrong = 0.0 keep nothing; give at least one of them a positive chance")
 
     def _kept(self, generator, labels, scores, numbers):
@@ -135,24 +135,17 @@ class Margin(Keep):
     model_name = "of"
     domains: ClassVar = {"below": BELOW, "above": ABOVE}
 
-    def _check(self):
-        if _numeric(self.below, self.above):
-            refuse_empty_margin(self.below, self.above)
+    @staticmethod
+    def refuse_empty(numbers):
+        below, above = np.broadcast_arrays(*(np.asarray(x, float) for x in numbers))
+        empty = below <= above
+        if empty.any():
+            bounds = f"below = {float(below[empty][0])!r} and above = {float(above[empty][0])!r}"
+            raise ValueError(f"{bounds} leave no scores; give a below that is larger than above")
 
     def _kept(self, generator, labels, scores, numbers):
         below, above = numbers
         return (np.abs(scores) < below) & (np.abs(scores) > above)
-
-
-def refuse_empty_margin(below, above):
-    """Raise ValueError for a margin in which there is nothing."""
-    below, above = np.broadcast_arrays(np.asarray(below, float), np.asarray(above, float))
-    empty = below <= above
-    if empty.any():
-        raise ValueError(
-            f"below = {float(below[empty][0])!r} and above = {float(above[empty][0])!r} leave no scores; give a below "
-            "that is larger than above"
-        )
 
 
 def share_kept(source):
