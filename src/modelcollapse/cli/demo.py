@@ -106,6 +106,8 @@ def _draw(found, generations, samples, size, path):
         line.set_linestyle("-")
         gaussian = predict_chain(found.spectrum, n, fine, RIDGE, NOISE, size["generator"], RIDGE, NOISE)
         ax.plot(fine, gaussian.test_error, color=line.get_color(), linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+    for handle in ax.get_legend().get_lines():
+        handle.set_linestyle("-")
     ax.get_legend().set_title(
         "line: predicted row by row; dashed: as if Gaussian;\npoints: measured, ± 2 standard errors"
     )
