@@ -16,7 +16,7 @@ and each item hit is a ball thrown at the generation before: at the truth with c
 earlier rounds with equal chances in a pool. Covariances follow the split and the slope cov(hit, B)/v = q₁/(1-x).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,16 @@ class Founders:
     `mean` and `variance` are of their sum; NumPy and float() take the mean.
     """
 
-    def __init__(self, start, start_variance, real=0.0, real_variance=0.0, covariance=0.0, least=0.0, start_least=0.0):
+    def __init__(
+        self,
+        start,
+        start_variance,
+        real: Any = 0.0,
+        real_variance: Any = 0.0,
+        covariance: Any = 0.0,
+        least: Any = 0.0,
+        start_least: Any = 0.0,
+    ):
         self.start, self.start_variance = start, start_variance
         self.real, self.real_variance, self.covariance = real, real_variance, covariance
         self.least, self.start_least = least, start_least  # 1 where one founder, one of the law, is certain
@@ -73,7 +82,7 @@ class Hit(NamedTuple):
     slope: Array
 
 
-def log_miss(mean, variance, p, least=0.0):
+def log_miss(mean, variance, p, least: Any = 0.0):
     """ln E(1-p)^B of (1); 0 where no ball is thrown."""
     xp = namespace(mean, variance, p)
     if xp is namespace(0.0) and not np.any(variance):  # a fixed number: the logarithm once for all of them
@@ -91,7 +100,7 @@ def _thinning(xp, mean, variance, some):
     return xp.where(abs(share) < _LEAST, _LEAST, share)
 
 
-def occupied(balls, variance, items, kept=0.0, least=0.0):
+def occupied(balls, variance, items, kept: Any = 0.0, least: Any = 0.0):
     """Items hit by balls of that mean and variance, (2) and (3); each item is `kept` by itself with that chance too."""
     xp = namespace(balls, variance, items, kept)
     others = balls - least
