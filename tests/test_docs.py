@@ -43,7 +43,7 @@ ELSEWHERE = {  # lines that are run by another test, or install
     "python -m modelcollapse.validation.study ": "test_study.py, at small size",
     "python -m modelcollapse.validation.mix_study ": "test_mix_study.py, at small size",
     "python -m modelcollapse.validation.stopping_study ": "test_stopping_study.py, at small size",
-    "python docs/": "test_cli_choosing.py and test_stopping_study.py compare the pages with what these write",
+    "python docs/": "test_cli_choosing.py, test_stopping_study.py and test_mix_study.py compare the pages with these",
 }
 READER = {"labels.csv": "", "marked.csv": "written_by"}  # files of a reader's own, and their column of marks
 

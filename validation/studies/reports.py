@@ -63,7 +63,7 @@ def dots(names, marks, xlabel):
     )
     axes = figure.subplots()
     colours = ("#999999", *(COLOURS[i] for i in (1, 3, 4, 5, 0, 2)))
-    for (method, found), colour, marker in zip(marks.items(), colours, "xv^Pdos", strict=True):
+    for (method, found), colour, marker in zip(marks.items(), colours, "xv^Pdos", strict=False):
         at, share, error = np.reshape(found, (-1, 3)).T
         axes.errorbar(np.maximum(100 * share, 0.1), at, xerr=100 * error, fmt=marker, color=colour, label=method,
                       ms=5, lw=0.8, alpha=0.9)  # fmt: skip
