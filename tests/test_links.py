@@ -2,6 +2,7 @@
 
 import pickle
 
+import jax
 import numpy as np
 import pytest
 import sympy
@@ -122,6 +123,17 @@ def test_derivatives_are_slopes_of_the_error(name):
         assert np.isclose(slopes[symbol], (ends[1] - ends[0]) / (2 * h), rtol=2e-6, atol=1e-8)
     error = lower(model, (x, y))(np.float32(at), np.float32(1.0))
     assert np.isclose(float(error), mc.predict(model, {x: at, y: 1.0}).test_error, rtol=1e-4)
+
+
+def test_one_process_may_change_its_precision():
+    """JAX remembers constants in the precision that it first met them in; nodes of quadratures are not among them."""
+    model = mc.fit(W0.label(60, link=mc.Logistic(x)), ridge=0.02)
+    wanted = mc.predict(model, {x: 0.3}).test_error
+    assert np.isclose(float(lower(model, (x,))(np.float32(0.3))), wanted, rtol=1e-4)
+    with jax.enable_x64(True):
+        value, slope = jax.value_and_grad(lower(model, (x,)))(jax.numpy.float64(0.3))
+        assert np.isclose(float(value), wanted, rtol=1e-11)
+        assert np.isclose(float(slope), mc.gradient(model, {x: 0.3})[x], rtol=1e-9)
 
 
 def test_a_function_of_the_score_is_differentiated_through_its_density():

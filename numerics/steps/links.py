@@ -82,8 +82,9 @@ def _probit(xp, deviation, soft, scale):
 def _logistic(xp, deviation, soft, scale):
     a = (deviation / scale)[:, None]
     step = xp.minimum(0.7, 0.5 / a)
-    z = step * _NODES
-    weight = 2 * step * _density(xp, z) * np.where(_NODES, 1, 0.5)
+    nodes = _NODES.astype(a.dtype)  # made anew: JAX remembers constants in the precision that it first met them in
+    z = step * nodes
+    weight = 2 * step * _density(xp, z) * np.where(nodes, 1, 0.5).astype(a.dtype)
     falling = xp.exp(-a * z)
     mean_slope = (weight * 4 * falling / (1 + falling) ** 2).sum(-1)  # E sech²(az/2)
     slope = mean_slope * a[:, 0] / 2

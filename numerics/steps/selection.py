@@ -77,8 +77,9 @@ def _density(xp, x):
 def _half_line(xp, low, high):
     """Nodes between bounds (P, 1), and twice their normal weights."""
     width = high - low
-    z = low + width * _FRACTION
-    return z, 2 * _density(xp, z) * width * _WEIGHT
+    fraction, weight = _FRACTION.astype(low.dtype), _WEIGHT.astype(low.dtype)
+    z = low + width * fraction
+    return z, 2 * _density(xp, z) * width * weight
 
 
 def _verified(xp, numbers, form, values, deviation, r, q, own):

@@ -62,5 +62,6 @@ def _arcsin(xp, r):
 
 def _even_split(xp, overlap, count):
     half = (count - 1) // 2
-    chance = xp.ndtr(xp.sqrt(xp.clip(overlap, 1e-300, 1))[:, None] * _Z)
-    return math.comb(count - 1, half) * (_WEIGHTS * (chance * (1 - chance)) ** half).sum(-1)
+    z, weights = _Z.astype(overlap.dtype), _WEIGHTS.astype(overlap.dtype)
+    chance = xp.ndtr(xp.sqrt(xp.clip(overlap, np.finfo(overlap.dtype).tiny, 1))[:, None] * z)
+    return math.comb(count - 1, half) * (weights * (chance * (1 - chance)) ** half).sum(-1)
