@@ -1,4 +1,7 @@
-"""The study of mixes runs from its command and is reproducible."""
+"""The study of mixes runs from its command, is reproducible, and its page is what its table says."""
+
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +9,7 @@ import pytest
 from modelcollapse.validation import mix_study
 from modelcollapse.validation.studies.mixes import REGIMES, draw
 
+DOCS = Path(__file__).parents[1] / "docs"
 SMALL = (REGIMES[1], REGIMES[19])
 
 
@@ -46,3 +50,10 @@ def test_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 1 + len(mix_study.STRATEGIES)
     assert (tmp_path / "p.png").stat().st_size > 5000
     assert "worst against the" in capsys.readouterr().out
+
+
+def test_the_page_is_what_the_table_says():
+    spec = importlib.util.spec_from_file_location("mixes_page", DOCS / "mixes_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/mixes_page.py"

@@ -1,0 +1,115 @@
+"""Write docs/mixes.md from docs/mixes.csv: `python docs/mixes_page.py`. A test compares the two."""
+
+from pathlib import Path
+
+import numpy as np
+
+from modelcollapse.validation import mix_study
+from modelcollapse.validation.studies.reports import read_records
+
+PAGE = Path(__file__).with_name("mixes.md")
+STUDY = Path(__file__).with_name("mixes.csv")
+HELD_OUT = {(regime.problem, regime.teacher) for regime in mix_study.HELD_OUT}
+
+TEXT = """# Which weight for synthetic rows
+
+A few rows have real labels, many have labels that a model wrote. Which way of choosing their weight and the ridge
+costs least, and where does `CollapseAwareRidge(weights="auto")` lose? All numbers come from
+
+```bash
+python -m modelcollapse.validation.mix_study --trials {trials} --output docs/mixes.csv --plot docs/images/mixes.png
+python docs/mixes_page.py
+```
+
+A number is the test error of what a strategy picks above that of the best weight and ridge of a grid, in per cent, the
+median of {trials} data sets; on synthetic problems (isotropic, power laws) of the excess error, on data of the error on
+held-out rows, their label noise included. So few data sets are noisy: the tables over many regimes say more than a
+single line.
+
+- *real only*: leave-one-out on real rows; *pooled*: GCV on all rows, each as heavy; *teacher alone*: GCV on synthetic
+  rows.
+- *leave-one-out*: over weight and ridge, on real rows.
+- *ours*: `CollapseAwareRidge(weights="auto")`; *ours, provenance*: told generations, rows and ridge of the teachers
+  (trees are not described).
+
+![Regret of every strategy in every regime with 60 real rows](images/mixes.png)
+
+## In short
+
+Median over regimes of that median, and the worst regime against the better of real only and pooled, in points.
+
+### Problems that the method was made on
+
+{short}
+
+### Problems that were held out
+
+{short_held_out}
+
+## Where ours loses
+
+Regimes in which the median of ours is more than six points above the better of real only and pooled:
+
+{losses}
+
+## All regimes
+
+{every}
+"""
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def short(cells):
+    rows = []
+    for real in sorted({key[4] for key in cells}):
+        for name in mix_study.STRATEGIES:
+            some = [row for key, row in cells.items() if key[4] == real and name in row]
+            over = max(row[name].median - better(row) for row in some)
+            median = np.median([row[name].median for row in some])
+            rows.append([str(real), name, f"{100 * median:.1f}", f"{100 * over:+.1f}"])
+    return table(["real rows", "strategy", "median", "worst against the better"], rows)
+
+
+def better(row):
+    return min(row["real only"].median, row["pooled"].median)
+
+
+def losses(cells):
+    rows = [
+        [*map(str, key), f"{100 * row['ours'].median:.1f}", f"{100 * better(row):.1f}"]
+        for key, row in cells.items()
+        if row["ours"].median - better(row) > 0.06
+    ]
+    header = ["problem", "teacher", "generations", "its rows", "real rows", "ours", "better of the two"]
+    return table(header, rows) if rows else "None."
+
+
+def every(cells):
+    rows = [
+        [*map(str, key), *(f"{100 * row[name].median:.1f}" if name in row else "-" for name in mix_study.STRATEGIES)]
+        for key, row in cells.items()
+    ]
+    return table(["problem", "teacher", "generations", "its rows", "real rows", *mix_study.STRATEGIES], rows)
+
+
+def page():
+    """The text of docs/mixes.md."""
+    records = read_records(STUDY, mix_study.MixRecord)
+    cells = mix_study.rows_of_records(records)
+    held_out = {key: row for key, row in cells.items() if key[:2] in HELD_OUT}
+    made_on = {key: row for key, row in cells.items() if key not in held_out}
+    return TEXT.format(
+        trials=records[0].trials,
+        short=short(made_on),
+        short_held_out=short(held_out),
+        losses=losses(cells),
+        every=every(cells),
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
