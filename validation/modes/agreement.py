@@ -2,8 +2,8 @@ r"""A loop's predictions beside its simulation, with a verdict for every number.
 
 Founders are counted by their first two moments; what that leaves out is measured against exact occupancy chains
 (tests/modes/test_founders.py): below one in a thousand of every number here, a few in a thousand once most founders are
-gone. So a relative deviation of 0.002 is allowed, of the diversity none, and beyond it a verdict is "disagrees" where the
-interval of the simulated mean, at a confidence that keeps the whole family below `budget`, excludes the prediction.
+gone. So a relative deviation of 0.002 is allowed, of the diversity none, and beyond it a verdict is "disagrees" where
+the interval of the simulated mean, at a confidence that keeps the whole family below `budget`, excludes the prediction.
 """
 
 from dataclasses import dataclass
