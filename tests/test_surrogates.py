@@ -7,6 +7,7 @@ import sympy
 import modelcollapse as mc
 from modelcollapse.theory import closed_form
 from modelcollapse.theory.pipelines import ancestry
+from modelcollapse.validation.listings import listing
 
 RHO, DELTA = sympy.symbols("rho delta", positive=True)
 LAW = mc.power_law(1.5, 0.5, dim=30)
@@ -73,6 +74,13 @@ def test_a_surrogate_is_compared_by_content():
     assert mc.surrogate(LISTED, correlation=RHO).subs({RHO: 0.5}) == mc.surrogate(LISTED, correlation=0.5)
     model = mc.fit(mc.surrogate(LISTED, correlation=0.5).label(9))
     assert len(ancestry(model)) == 2
+
+
+def test_a_listing_names_what_cannot_be_written_down():
+    data = mc.rows(np.arange(12.0)[:, None], np.arange(12.0), gamma=0.1)
+    model = mc.fit(mc.surrogate(data, labels=np.ones(12)).label(5), mc.truth(data).label(4), ridge=0.1)
+    assert "<surrogate(12 given numbers)>" in listing(model)
+    assert "<rows(12 rows" in listing(model)
 
 
 BAD = {

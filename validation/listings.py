@@ -13,6 +13,8 @@ import numpy as np
 from modelcollapse.theory.pipelines import Accumulate, Chain, Fit, Mixture, Truth, ancestry
 from modelcollapse.theory.pipelines.links import OfScore, Quantised
 from modelcollapse.theory.pipelines.panels import Votes
+from modelcollapse.theory.pipelines.surrogates import Surrogate
+from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["listing"]
 
@@ -31,6 +33,8 @@ def listing(model):
 def _call(node, names):
     if isinstance(node, Truth):
         return f"mc.truth({_spectrum(node.spectrum)})"
+    if isinstance(node, Surrogate):
+        return f"<{node!r}>"
     if isinstance(node, Mixture):
         terms = zip(node.coefficients, node.models, strict=True)
         return " + ".join(f"{_number(c)} * {names[id(model)]}" for c, model in terms)
@@ -89,6 +93,8 @@ def _number(value):
 
 
 def _spectrum(spectrum):
+    if not isinstance(spectrum, Spectrum):
+        return f"<{spectrum!r}>"
     if spectrum.kind[0] != "arrays" or spectrum.eigenvalues.size > _FEW:
         return f"mc.{spectrum!r}"
     columns = (spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity)

@@ -16,6 +16,7 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.pipelines import Model, accumulate, chain, fit, truth
 from modelcollapse.theory.pipelines.links import Clip, Logistic, Probit, Sign
+from modelcollapse.theory.populations.data_rows import rows
 from modelcollapse.theory.spectra import Spectrum, isotropic, power_law
 
 try:
@@ -23,7 +24,17 @@ try:
 except ImportError as error:
     raise ImportError("strategies need hypothesis; install it with: pip install 'modelcollapse[test]'") from error
 
-__all__ = ["label_mixtures", "links", "noises", "pipelines", "power_laws", "ridges", "sample_sizes", "spectra"]
+__all__ = [
+    "data_rows",
+    "label_mixtures",
+    "links",
+    "noises",
+    "pipelines",
+    "power_laws",
+    "ridges",
+    "sample_sizes",
+    "spectra",
+]
 
 
 def _bounds(domain, low, high):
@@ -97,6 +108,24 @@ def _two_level(draw, low, high):
     small = draw(st.sampled_from([0.1, 0.5, 0.01]))
     share = draw(st.sampled_from([0.5, 0.1, 0.9]))
     return Spectrum([1.0, small], [share, 1 - share], [first, dim - first])  # type: ignore[arg-type]
+
+
+@st.composite
+def data_rows(draw, *, min_rows=20, max_rows=60, max_features=6, method="rows"):
+    """Small data sets as populations, by a kernel: inputs with long tails, targets of a smooth function and noise.
+
+    >>> from hypothesis import find
+    >>> find(data_rows(min_rows=20), lambda data: True)
+    rows(20 rows, kernel=rbf, pools all: 20)
+    """
+    count, features = draw(st.integers(min_rows, max_rows)), draw(st.integers(1, max_features))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs = generator.standard_t(draw(st.sampled_from([30, 5])), (count, features))
+    targets = np.sin(inputs[:, 0]) + draw(noises(max_value=1.0)) * generator.standard_normal(count)
+    kernel, options = draw(
+        st.sampled_from([("rbf", {"gamma": 0.3}), ("laplacian", {"gamma": 0.3}), ("polynomial", {}), ("linear", {})])
+    )
+    return rows(inputs, targets, kernel, method=method, **options)
 
 
 @st.composite

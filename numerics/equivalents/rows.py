@@ -41,7 +41,8 @@ from modelcollapse.theory.populations.factors import factor_of
 __all__ = ["Medium", "Selection", "UsedRows", "diagonal_of", "medium", "spread_noise"]
 
 STEPS = 80
-PRECISION, ROUNDING = 1e-11, 1e-7  # relative, of the last Newton step: wanted, and enough where it stops shrinking
+PRECISION = 1e-11  # relative, of the last Newton step
+ROUNDING = 1e-5  # where steps stop to shrink: rounding of K moves the smallest κ of smooth kernels by that much
 
 
 class Selection(NamedTuple):
