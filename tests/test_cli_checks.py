@@ -20,7 +20,8 @@ from modelcollapse.validation.kernel_chains import predict_chain
 
 SIGNED = {"--coef0", "--generations", "--noise", "--generator-noise", "--ell"}  # of exponents, -1 or -inf may be meant
 BASE = {"curve": ["--isotropic", "5"], "ridge": ["--isotropic", "5"], "crosscheck": ["--isotropic", "5"],
-        "exponent": ["1.5", "0.5"], "formulas": [], "demo": [], "modes": ["--zipf", "1.5"]}  # fmt: skip
+        "exponent": ["1.5", "0.5"], "formulas": [], "demo": [], "modes": ["--zipf", "1.5"],
+        "mix": ["--data", "table.csv", "--target", "y", "--origin", "by"]}  # fmt: skip
 
 
 def numeric_options():

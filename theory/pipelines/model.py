@@ -321,11 +321,11 @@ class Source:
 def _keep_of(keep, spectrum):
     if keep is None:
         return None
-    spectrum.require("keep", f"keep = {keep!r}")
     if not isinstance(keep, Keep):
         shown = keep.__name__ if isinstance(keep, type) else repr(keep)
         raise TypeError(f"keep = {shown} is no filter of rows; give mc.Verified(by=model) or mc.Margin(of=model)")
     require_model(f"keep: {keep.model_name}", keep.model)
+    spectrum.require("keep", f"keep = {keep!r}")
     require_one_spectrum([spectrum, keep.model.spectrum])
     return keep
 

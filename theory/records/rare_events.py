@@ -132,6 +132,10 @@ FORMULAS = (
         source=TALE,
         derivation="Kept symbols are drawn with (π + (1-π)/P) p_i, the others with π p_i; (1-p)^T = e^{-pT}, the sum "
         "over ranks an integral cut at k + 1/2.",
+        conditions=(
+            Condition(P > Rational(1, 1000), "a generator that keeps next to nothing has no plateau: raise kept_mass"),
+            Condition(pi_r > Rational(1, 10**6), "without real samples the plateau has no end: raise real_part"),
+        ),
     ),
     Formula(
         name="narrowed_missing_mass",

@@ -7,7 +7,7 @@ $$ β_+ (\hat w + \hat v) + β_- (\hat w - \hat v), \qquad
    β_± = \frac{k_±}{\sqrt{2π}\,[k_+ (1 - D_∓) + k_- D_∓]} . $$
 """
 
-from sympy import atan, cos, erf, exp, pi, sin, sqrt, tan
+from sympy import Rational, atan, cos, erf, exp, pi, sin, sqrt, tan
 
 from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.symbols import symbols
@@ -41,6 +41,7 @@ FORMULAS = (
         arguments=("angle", "right", "wrong"),
         regime="exact",
         source="derived here",
+        conditions=(Condition(right > Rational(1, 1000), "next to no right label is kept: raise right"),),
         derivation="Sum and difference of the two unit vectors are orthogonal, of lengths 2cos(ϑ/2) and 2sin(ϑ/2), and "
         "the selected covariance is diagonal there. A perfect oracle halves the angle: its inputs are biased.",
         limits=(("wrong", 0, theta / 2), ("wrong", right, theta)),
