@@ -20,9 +20,9 @@ def test_the_examples_run():
     assert found.failed == 0
 
 
-def test_there_are_five_examples():
-    assert re.findall(r"^\*\*(\d)\. ", TEXT, re.M) == list("12345")
-    assert len(re.findall(r"```python\n", TEXT)) == 5
+def test_there_are_six_examples():
+    assert re.findall(r"^\*\*(\d)\. ", TEXT, re.M) == list("123456")
+    assert len(re.findall(r"```python\n", TEXT)) == 6
 
 
 def test_what_it_links_to_is_there():
