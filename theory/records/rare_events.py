@@ -134,7 +134,7 @@ FORMULAS = (
         "over ranks an integral cut at k + 1/2.",
         conditions=(
             Condition(P > Rational(1, 1000), "a generator that keeps next to nothing has no plateau: raise kept_mass"),
-            Condition(pi_r > Rational(1, 10**30), "without real samples the plateau has no end: raise real_part"),
+            Condition(pi_r > Rational(1, 10**8), "without real samples the plateau has no end: raise real_part"),
         ),
     ),
     Formula(
