@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 
-from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
@@ -88,7 +87,7 @@ class _Function(NamedTuple):
 class RowsWorld:
     """Fits on random subsets of the rows of a data set."""
 
-    def __init__(self, population, shifts):
+    def __init__(self, population):
         self.gram, self.truth, self.pools = population.kernel_matrix, population.targets, population.pools
         self.pool = population.default_pool
         self.identity = population._digest
@@ -270,15 +269,9 @@ def dense_problems_of(model, values=None, inputs=None):
 
     reading = read(model)
     numbers = leaf_values(reading.leaves, checked_values(model, values))
-    shape = np.broadcast_shapes(*map(np.shape, numbers))
-    shifts = {
-        (i, g): source.inputs
-        for i, node in enumerate(reading.nodes)
-        for g, source in enumerate(sources_of(node))
-        if isinstance(source.inputs, np.ndarray)
-    }
+    shape = reading.grid_shape(numbers)
     population, tested = model.spectrum, tested_inputs(model, inputs)
-    world = (RowsWorld if isinstance(population, DataRows) else GaussianWorld)(population, shifts)
+    world = RowsWorld(population) if isinstance(population, DataRows) else GaussianWorld(population, reading.inputs)
     numbers = [np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for x in numbers]
     problems = []
     for point in range(int(np.prod(shape))):
@@ -296,10 +289,7 @@ def _require_unseen(population, steps, tested):
         or (isinstance(steps[k], ChainStep) and tested == population.default_pool)
         for k in steps[-1].models
     ):
-        raise ValueError(
-            f"inputs = {tested!r} is a pool that parts of the mixture were fitted on, each on other rows; give a pool "
-            "that none of them draws from, or simulate the parts"
-        )
+        population.refuse_mixture(tested)
     for i, step in enumerate(steps):
         pools = {}
         for source in getattr(step, "sources", ()):
@@ -307,13 +297,8 @@ def _require_unseen(population, steps, tested):
         if isinstance(step, ChainStep):
             pools[population.default_pool] = step.samples if step.generations else 0
         for pool, count in pools.items():
-            size = len(population.pools[pool])
-            if count > size:
-                raise ValueError(
-                    f"samples = {count:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn "
-                    "without replacement)"
-                )
-            if i == len(steps) - 1 and pool == tested and count == size:
+            population.require_drawable(pool, count)
+            if i == len(steps) - 1 and pool == tested and count == len(population.pools[pool]):
                 raise ValueError(
                     f"samples = {count:g} are all rows of pool {pool!r}, which leaves none to measure the error on; "
                     "simulate fewer, or give inputs= another pool"

@@ -24,7 +24,7 @@ itself the population (rows are drawn with replacement, the error is averaged ov
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,13 +52,19 @@ _RUNS = domains.Domain(low=2, high_open=True, whole=True, remedy="give at least 
 class KernelChain:
     """Measured errors (runs, *grid) of trained chains, the spectrum of the data, two predictions (*grid).
 
-    `prediction` goes row by row where that has a formula, `gaussian` takes the data for Gaussian with their spectrum.
+    `prediction` goes row by row where that has a formula, and is computed when it is first asked for; `gaussian` takes
+    the data for Gaussian with their spectrum.
     """
 
     draws: np.ndarray
     spectrum: Spectrum
-    prediction: Prediction
     gaussian: Prediction
+    by_rows: Callable[[], Prediction] | None
+
+    @cached_property
+    def prediction(self):
+        """The predicted errors, (*grid): row by row, or `gaussian` where the rows have no formula."""
+        return self.gaussian if self.by_rows is None else self.by_rows()
 
     @property
     def runs(self):
@@ -181,11 +187,11 @@ def kernel_chain(
     if np.max(generations) > 0:
         _fits(len(gram), "generator_samples", generator[0], held_out)
     lone = (None, trained) if ridge is None else (trained, None)
-    prediction = gaussian = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
-    representable = explained(gram, targets, spectrum)
+    gaussian = predict_chain(spectrum, generations, samples, lone[0], noise, *generator, time=lone[1])
+    representable, by_rows = explained(gram, targets, spectrum), None
     if held_out and ridge is not None and len(gram) <= MOST_ROWS:
         population = rows(gram, representable, "precomputed")
-        prediction = predict_chain_on_rows(population, targets, generations, samples, trained, noise, *generator)
+        by_rows = partial(predict_chain_on_rows, population, targets, generations, samples, trained, noise, *generator)
     solve = stopped if ridge is None else ridges
     cells = np.broadcast_arrays(generations, samples, trained)
     draws = np.empty((runs, *cells[0].shape))
@@ -194,7 +200,7 @@ def kernel_chain(
             streams = Streams(_seeds(seed), run)
             draws[run] = one_run(gram, targets, representable, cells, solve, noise, generator, held_out, streams)
             bar.report(run + 1, runs)
-    return KernelChain(draws, spectrum, prediction, gaussian)
+    return KernelChain(draws, spectrum, gaussian, by_rows)
 
 
 def _fitting(spectrum, gram, targets):

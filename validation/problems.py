@@ -154,16 +154,8 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     atoms_last = spectrum.kind[0] == "arrays"
     inputs = input_eigenvalues("inputs", inputs, model.spectrum)
     given = [source.inputs for node in reading.nodes for source in sources_of(node)] + [inputs]
-    shapes = [np.shape(number) for number in numbers]
-    shapes += [np.shape(value)[: -1 if atoms_last else None] for value in leaves]
-    shapes += [x.shape[:-1] for x in given if isinstance(x, np.ndarray)]
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ValueError(
-            f"the grids {sorted({s for s in shapes if s})} do not broadcast together; "
-            "add axes of length 1 as for NumPy arrays"
-        ) from None
+    atoms = [value if atoms_last else np.asarray(value)[..., None] for value in leaves]
+    shape = reading.grid_shape(numbers, *atoms, *(x for x in given if isinstance(x, np.ndarray)))
 
     problems, expanded = [], {}
     for point in np.ndindex(*shape):

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from modelcollapse.numerics.steps import Atoms
-from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import leaf_values
 from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 
@@ -73,15 +72,7 @@ def grid_of(reading, spectrum, values, inputs=None):
         atoms = Atoms(eigenvalues, spectrum.signal, spectrum.multiplicity, widest)
     require_range(atoms)
     arrays = [*atoms, tested, *shifts.values()]
-    try:
-        shape = np.broadcast_shapes(*(np.shape(x) for x in numbers), *(x.shape[:-1] for x in arrays))
-    except ValueError:
-        named = {f"{name} {np.shape(x)}" for (name, _, _), x in zip(reading.leaves, numbers, strict=True) if np.ndim(x)}
-        named |= {f"spectrum {x.shape[:-1]}" for x in arrays[:1] if x.ndim > 1}
-        raise ValueError(
-            f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy arrays"
-        ) from None
-    return Grid(shape, numbers, atoms, shifts, tested, rows)
+    return Grid(reading.grid_shape(numbers, *arrays), numbers, atoms, shifts, tested, rows)
 
 
 def require_range(atoms):
@@ -114,9 +105,4 @@ def few_atoms(spectrum, remember=True):
 
 def shifts_of(reading, eigenvalues):
     """Input eigenvalues of the shifted sources: {(step, source): array with atoms last}."""
-    return {
-        (i, g): shifted_eigenvalues("inputs", source.inputs, eigenvalues)
-        for i, node in enumerate(reading.nodes)
-        for g, source in enumerate(sources_of(node))
-        if source.inputs is not None
-    }
+    return {place: shifted_eigenvalues("inputs", inputs, eigenvalues) for place, inputs in reading.inputs.items()}

@@ -37,10 +37,6 @@ class OnGaussian:
         self.covariance_of_inputs, self.weights = population.covariance, population.weights
         self.shifts, self.finite_size = shifts, finite_size
 
-    @classmethod
-    def of(cls, population, shifts, finite_size):
-        return cls(population, shifts, finite_size)
-
     def truth(self):
         return _Weights(np.zeros(len(self.weights)), None)
 

@@ -1,5 +1,7 @@
 """The moves of the walk on rows that are all taken for alike: numbers per eigendirection, many points at once."""
 
+from typing import Any
+
 import numpy as np
 
 from modelcollapse.numerics import steps
@@ -7,9 +9,11 @@ from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.steps import Atoms, Moments, pooled
 from modelcollapse.numerics.steps.row_spectrum import RowDirections, Unseen, fit_alike, share_of_rows
-from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, SurrogateStep
+from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows, SurrogateStep
 
 __all__ = ["OnRowSpectrum"]
+
+MIXED: Any = object()  # in place of errors on unseen rows: the parts of a mixture have seen different ones
 
 
 class OnRowSpectrum:
@@ -17,15 +21,12 @@ class OnRowSpectrum:
 
     together = 2**21  # numbers in one array
 
-    def __init__(self, directions):
-        self.directions = directions
+    def __init__(self, rows):
+        self.rows, self.pool = rows, rows.default_pool
+        self.directions = directions = RowDirections(*rows.directions)
         count = len(directions.eigenvalues)
         one = np.ones((1, count))
         self.atoms = Atoms(one / count, directions.energy[None], one, one)
-
-    @classmethod
-    def of(cls, rows, shifts, finite_size):
-        return cls(RowDirections(*rows.directions))
 
     @property
     def size(self):
@@ -56,6 +57,8 @@ class OnRowSpectrum:
 
     def readout(self, moments, tested):
         """Bias and variance on rows that the last fit has not seen; on all rows for what is no fit."""
+        if moments.unseen_bias is MIXED:
+            self.rows.refuse_mixture(self.pool)
         if moments.unseen_bias is not None:
             return moments.unseen_bias, moments.unseen_variance
         return steps.readout(self.atoms, self.atoms.eigenvalues, Moments(*moments[:3]))
@@ -85,7 +88,10 @@ def _fit(here, step, models, joint):
         xp.stack([xp.broadcast_to(getattr(source, name), (lanes,)) for source in used])
         for name in ("samples", "noise", "weight")
     )
-    _require_drawable(rows, weights, here.size)
+    here.rows.require_drawable(here.pool, value_of(rows).sum(0))
+    drawn = value_of(rows) > 0
+    lowest, highest = (np.where(drawn, value_of(weights), other).T for other in (np.inf, 0.0))
+    here.rows.require_one_weight(here.pool, lowest.min(-1), highest.max(-1))
     parts, samples, _ = pooled.shares(rows, weights)
     labels = tuple(
         Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[source.parent][:3])) for source in used
@@ -126,20 +132,6 @@ def _where_null(xp, null, here, moments, learned):
     return nothing, xp.where(line, 0.0, learned)
 
 
-def _require_drawable(rows, weights, size):
-    counts, weights, used = value_of(rows).sum(0), value_of(weights), value_of(rows) > 0
-    if np.any(counts > size):
-        raise ValueError(
-            f"samples = {counts.max():g} of a pool of {size} rows; give {size} at most (they are drawn without "
-            "replacement)"
-        )
-    if np.any(np.where(used, weights, 0).max(0) > np.where(used, weights, np.inf).min(0)):
-        raise ValueError(
-            f"weight = {weights.min():g} and weight = {weights.max():g} on rows of one pool; give equal weights, or "
-            'each source a pool of its own with method="rows"'
-        )
-
-
 def _mixture(here, step, models, joint):
     xp = namespace(step.numbers, list(models.values()))
     lanes = max(np.shape(value_of(x))[0] for x in (*step.numbers, *(models[p].ratio for p in step.models)))
@@ -148,8 +140,7 @@ def _mixture(here, step, models, joint):
     coefficients = xp.stack([xp.broadcast_to(c, (lanes,)) for c in step.coefficients])
     moments, weights = steps.mixture(coefficients, tuple(parts), triangle)
     if any(models[parent].unseen_bias is not None for parent in step.models):
-        raise_if_last = (np.full(lanes, np.nan),) * 2
-        return Unseen(*moments, *raise_if_last), tuple(weights), ()
+        return Unseen(*moments, MIXED, MIXED), tuple(weights), ()
     return Unseen(*moments), tuple(weights), ()
 
 
@@ -160,27 +151,29 @@ def _surrogate(here, step, models, joint):
 def _chain(here, step, models, joint):
     generations, samples, noise, ridge = step.numbers
     counts = np.rint(value_of(generations)).astype(int)
-    model, one = models[step.start], np.ones((1, here.size))
+    start = model = models[step.start]
     clean = isinstance(step, CleanChainStep)
-    projection, flags = one, ()
+    projection, flags = np.ones((1, here.size)), ()
     xp = namespace(step.numbers, model)
-    if clean:
-        model = here.truth()
-    for k in range(1 if clean and np.any(counts) else 0 if clean else int(counts.max(initial=0))):
-        fitted, learned, converged = fit_alike(here.directions, samples, noise**2, ridge, model)
+    generation = FitStep((Rows(0, samples, noise, np.ones_like(value_of(samples)), pool=here.pool),), ridge)
+    for k in range(min(1, counts.max()) if clean else counts.max()):
+        label = here.truth() if clean else model
+        fitted, (learned,), (converged,) = _fit(here, generation, {0: label}, lambda a, b, label=label: label.variance)
         some = counts > k
-        model = _chosen(xp, some, fitted, models[step.start] if clean else model, here)
+        model = _chosen(xp, some, fitted, start if clean else model, here)
         projection = xp.where(some[:, None], 0 * learned if clean else learned * projection, projection)
         flags = (*flags, converged | ~some)
-    return model if np.any(counts) else models[step.start], (projection,), flags
+    return model, (projection,), flags
 
 
 def _chosen(xp, some, new, old, here):
     """Lanes of a new model where there is one more generation."""
     if np.all(some):
         return new
-    bias, variance = here.readout(old, None)
     ratio, deficit, spread = (xp.where(some[:, None], x, y) for x, y in zip(new[:3], old[:3], strict=True))
+    if old.unseen_bias is MIXED:
+        return Unseen(ratio, deficit, spread, MIXED, MIXED)
+    bias, variance = here.readout(old, None)
     unseen = xp.where(some, new.unseen_bias, bias), xp.where(some, new.unseen_variance, variance)
     return Unseen(ratio, deficit, spread, *unseen)
 

@@ -46,10 +46,6 @@ class OnRows:
         self.used, self.roots = {}, {}
         self.models, self.media = Memory(MODELS), Memory(MEDIA)
 
-    @classmethod
-    def of(cls, rows, shifts, finite_size):
-        return cls(rows)
-
     @staticmethod
     def reads_last(step):
         return False
@@ -82,10 +78,7 @@ class OnRows:
         """Deviation and variance on every row of a pool."""
         if tested in moments.unseen:
             if moments.unseen[tested] is None:
-                raise ValueError(
-                    f"inputs = {tested!r} is a pool that several parts of the mixture were fitted on, each on other "
-                    "rows; give a pool that none of them draws from, or predict the parts"
-                )
+                self.rows.refuse_mixture(tested)
             return moments.unseen[tested]
         rows, covariance = self.rows.pools[tested], moments.covariance
         missed = moments.deviation[rows]
@@ -100,7 +93,9 @@ class OnRows:
         for pool, group in pools.items():
             if group:
                 rows, count = self.rows.pools[pool], sum(source.samples for source in group)
-                _require_drawable(pool, count, len(rows), group)
+                self.rows.require_drawable(pool, value_of(count))
+                every = [float(value_of(source.weight)) for source in group]
+                self.rows.require_one_weight(pool, min(every), max(every))
                 ones = np.ones(len(rows))
                 groups.append((rows, group, [source.samples / count for source in group]))
                 chances.append(count / len(rows) * ones)
@@ -110,7 +105,7 @@ class OnRows:
         if names not in self.used:
             used = np.concatenate([self.rows.pools[pool] for pool in names])
             self.used[names] = UsedRows(self.rows.kernel_matrix, self.rows.factor.shape[1], used)
-        selection = Selection(_concatenated(chances), _concatenated(weights), ridge * samples, drawn)
+        selection = Selection(duals.concatenate(chances), duals.concatenate(weights), ridge * samples, drawn)
         return self.used[names], selection, groups
 
     def scales(self, place, step):
@@ -212,13 +207,13 @@ def _labels(here, groups, models, joint):
     else:
         sizes = [len(rows) for rows, _, _ in groups]
         lines = [
-            _concatenated(
-                [np.zeros((n, m)) if block is None else block for block, m in zip(line, sizes, strict=True)], axis=1
+            duals.concatenate(
+                [np.zeros((n, m)) if block is None else block for block, m in zip(line, sizes, strict=True)], 1
             )
             for line, n in zip(blocks, sizes, strict=True)
         ]
-        covariance = _concatenated(lines)
-    return Labels(_concatenated(deviations), covariance, _concatenated(noises))
+        covariance = duals.concatenate(lines)
+    return Labels(duals.concatenate(deviations), covariance, duals.concatenate(noises))
 
 
 def _between(joint, first, second):
@@ -303,28 +298,6 @@ def _generation(here, model, covariance, samples, noise, ridge):
 
 
 _MOVES = {FitStep: _fit, MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
-
-
-def _require_drawable(pool, count, size, group):
-    number = float(value_of(count))
-    if number > size:
-        raise ValueError(
-            f"samples = {number:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn "
-            "without replacement)"
-        )
-    weights = {float(value_of(source.weight)) for source in group}
-    if len(weights) > 1:
-        low, high = min(weights), max(weights)
-        raise ValueError(
-            f"weight = {low:g} and weight = {high:g} on rows of one pool, {pool!r}; give equal weights, or each source "
-            "a pool of its own"
-        )
-
-
-def _concatenated(parts, axis=0):
-    if any(isinstance(part, Dual) for part in parts):
-        return duals.concatenate(parts, axis)
-    return np.concatenate(parts, axis)
 
 
 def _diagonal(matrix):

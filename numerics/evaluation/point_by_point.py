@@ -37,13 +37,7 @@ class PointQuestion(NamedTuple):
         """The prepared question; TypeError and ValueError in one sentence for what cannot be asked."""
         reading = read(model)
         numbers = leaf_values(reading.leaves, checked_values(model, values))
-        try:
-            shape = np.broadcast_shapes(*map(np.shape, numbers))
-        except ValueError:
-            raise ValueError(
-                f"the grids do not broadcast together: shapes {[np.shape(x) for x in numbers if np.ndim(x)]}; add axes "
-                "of length 1 as for NumPy arrays"
-            ) from None
+        shape = reading.grid_shape(numbers)
         flat = [np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for x in numbers]
         population = population_of(reading, model.spectrum, bool(np.any(finite_size)))
         return cls(reading, shape, flat, population, tested_inputs(model, inputs))
@@ -64,24 +58,21 @@ class PointQuestion(NamedTuple):
             raise ValueError(
                 "error rates on rows are not known in closed form; simulate, or use a spectrum or mc.gaussian"
             )
-        found = []
-        for point in range(int(np.prod(self.shape))):
-            numbers = [float(x[point]) for x in self.numbers]
-            moments, flags = last_moments(self.reading.schedule, numbers, self.population)
-            require_found(all_found(flags))
-            found.append(self.population.angle(moments, self.tested))
+        found = [self.population.angle(moments, self.tested) for moments in self._moments()]
         return [np.reshape(part, self.shape) for part in np.reshape(found, (-1, 4)).T]
 
     def by_row(self):
         """The expected squared error of each row of the tested pool, (*grid, rows)."""
-        found = []
+        found = [self.population.by_row(moments, self.tested) for moments in self._moments()]
+        return np.reshape([missed**2 + variance for missed, variance in found], (*self.shape, -1))
+
+    def _moments(self):
+        """Moments of the last model, point by point."""
         for point in range(int(np.prod(self.shape))):
             numbers = [float(x[point]) for x in self.numbers]
             moments, flags = last_moments(self.reading.schedule, numbers, self.population)
             require_found(all_found(flags))
-            missed, variance = self.population.by_row(moments, self.tested)
-            found.append(missed**2 + variance)
-        return np.reshape(found, (*self.shape, -1))
+            yield moments
 
 
 class PointSlopes:
@@ -174,15 +165,9 @@ def all_found(flags):
 
 def population_of(reading, population, finite_size=False):
     """The moves of the walk on a dense population."""
-    shifts = {
-        (i, g): source.inputs
-        for i, node in enumerate(reading.nodes)
-        for g, source in enumerate(sources_of(node))
-        if source.inputs is not None
-    }
     if isinstance(population, Gaussian):
-        return OnGaussian.of(population, shifts, finite_size)
-    return (OnRows if population.method == "rows" else OnRowSpectrum).of(population, shifts, finite_size)
+        return OnGaussian(population, reading.inputs, finite_size)
+    return OnRows(population) if population.method == "rows" else OnRowSpectrum(population)
 
 
 def tested_inputs(model, inputs):

@@ -315,3 +315,35 @@ def test_a_kernel_matrix_must_be_positive_semidefinite():
         mc.rows(np.zeros((5, 2)), np.ones(5), "linear")
     with pytest.raises(ValueError, match="more than the 6000"):
         mc.rows(np.zeros((6001, 1)), np.zeros(6001))
+
+
+@pytest.mark.parametrize("ridge", [0.1, np.inf, np.array([0.1, np.inf])])
+def test_a_chain_on_rows_taken_for_alike_is_its_fits(ridge):
+    w0 = mc.truth(mc.rows(INPUTS, TARGETS, gamma=0.2, method="spectrum"))
+    model = w0
+    for _ in range(3):
+        model = mc.fit(model.label(30, 0.1), ridge=ridge)
+    for one, other in ((mc.chain(w0, 3, 30, 0.1, ridge), model), (mc.chain(model, [0, 2], 30, 0.1), None)):
+        found = mc.predict(one)
+        if other is not None:
+            assert np.allclose(found.test_error, mc.predict(other).test_error, rtol=1e-12)
+        assert np.all(np.isfinite(found.test_error))
+    with pytest.raises(ValueError, match=r"samples = 91 of pool 'all', which has 90 rows; give 90 at most"):
+        mc.predict(mc.chain(w0, 3, 91, 0.1, ridge))
+
+
+def test_a_mixture_of_fits_is_refused_on_their_own_rows_only():
+    w0 = mc.truth(mc.rows(INPUTS, TARGETS, gamma=0.2, method="spectrum"))
+    mixed = 0.5 * mc.fit(w0.label(30), ridge=0.1) + 0.5 * mc.fit(w0.label(30), ridge=0.1)
+    for model in (mixed, mc.chain(mixed, [0, 2], 30, 0.1, 0.1)):
+        with pytest.raises(ValueError, match="is a pool that parts of the mixture were fitted on"):
+            mc.predict(model)
+        assert np.all(mc.predict(mc.fit(model.label(30), ridge=0.1)).test_error > 0)
+
+
+@pytest.mark.parametrize("read", [mc.predict, lambda model: mc.simulate(model, trials=2)])
+@pytest.mark.parametrize("population", [mc.rows(INPUTS, TARGETS), mc.gaussian(np.eye(3), np.ones(3)), mc.isotropic(9)])
+def test_grids_that_do_not_fit_are_refused_by_every_reader(read, population):
+    model = mc.fit(mc.truth(population).label([10, 20], 0.1), ridge=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match=r"do not broadcast together: ridge .*samples"):
+        read(model)

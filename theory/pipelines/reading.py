@@ -16,6 +16,8 @@ import functools
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from modelcollapse.theory.numbers.domains import Domain
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression, leaf
 from modelcollapse.theory.pipelines.model import ancestry, require_model, sources_of
@@ -47,11 +49,38 @@ class Reading(NamedTuple):
     @property
     def shifted(self):
         """Whether any source has inputs of its own."""
-        return any(source.inputs is not None for node in self.nodes for source in sources_of(node))
+        return bool(self.inputs)
+
+    @property
+    def inputs(self):
+        """Inputs of the sources that have their own: {(step, source): inputs}."""
+        return {
+            (i, g): source.inputs
+            for i, node in enumerate(self.nodes)
+            for g, source in enumerate(sources_of(node))
+            if source.inputs is not None
+        }
 
     def filled(self, numbers):
         """The steps with numbers, one for each leaf, in their places."""
         return tuple(step.filled(numbers) for step in self.steps)
+
+    def grid_shape(self, numbers, *arrays):
+        """The shape of the grid that the leaves' numbers span, with all but the last axis (atoms) of the arrays.
+
+        ValueError where they do not broadcast together.
+        """
+        try:
+            return np.broadcast_shapes(*map(np.shape, numbers), *(np.shape(x)[:-1] for x in arrays))
+        except ValueError:
+            named = {
+                f"{name} {np.shape(x)}" for (name, _, _), x in zip(self.leaves, numbers, strict=True) if np.ndim(x)
+            }
+            named |= {f"spectrum {np.shape(x)[:-1]}" for x in arrays[:1] if np.ndim(x) > 1}
+            raise ValueError(
+                f"the grids do not broadcast together: {', '.join(sorted(named))}; add axes of length 1 as for NumPy "
+                "arrays"
+            ) from None
 
 
 def read(model):

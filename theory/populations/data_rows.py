@@ -71,6 +71,32 @@ class DataRows(DensePopulation):
             raise ValueError(f"{name} = {inputs!r} is no pool; the pools are {known}")
         return inputs
 
+    def require_drawable(self, pool, counts):
+        """ValueError for more rows of a pool than it has."""
+        size, most = len(self.pools[pool]), float(np.max(counts))
+        if most > size:
+            raise ValueError(
+                f"samples = {most:g} of pool {pool!r}, which has {size} rows; give {size} at most (they are drawn "
+                "without replacement)"
+            )
+
+    def require_one_weight(self, pool, lowest, highest):
+        """ValueError for sources of one pool whose weights, from lowest to highest, differ."""
+        differ = np.asarray(highest) > np.asarray(lowest)
+        if np.any(differ):
+            low, high = (np.ravel(np.broadcast_to(x, np.shape(differ))[differ])[0] for x in (lowest, highest))
+            raise ValueError(
+                f"weight = {low:g} and weight = {high:g} on rows of one pool, {pool!r}; give equal weights, or each "
+                "source a pool of its own"
+            )
+
+    def refuse_mixture(self, pool):
+        """The error of a mixture on rows of which its parts have seen some, each others, has no formula."""
+        raise ValueError(
+            f"inputs = {pool!r} is a pool that parts of the mixture were fitted on, each on other rows; give a pool "
+            "that none of them draws from, or predict and simulate the parts"
+        )
+
     @functools.cached_property
     def directions(self):
         """Eigenvalues of the pool's kernel matrix (zero below rounding), squared coordinates of targets, the rank."""
