@@ -59,11 +59,13 @@ def _domain(name):
     """A domain of the library, or one that only the command line has."""
     from modelcollapse.theory.numbers import domains
     from modelcollapse.theory.pipelines.filters import TIME
+    from modelcollapse.theory.pipelines.links import FLIPS
 
     own = {
         "TIME": TIME,
         "POSITIVE": domains.Domain(low=0, low_open=True, high_open=True, remedy="give a finite positive number"),
         "SHARE": domains.Domain(0, 1, True, True, remedy="give a probability between 0 and 1"),
+        "FLIPS": FLIPS,
         "PART": domains.Domain(0, 1, remedy="a share lies between none and all"),
         "COUNT": domains.Domain(low=1, high_open=True, whole=True, remedy="give a whole number of at least 1"),
         "TWO": domains.Domain(low=2, high_open=True, whole=True, remedy="give two or more, for a standard error"),
@@ -230,16 +232,16 @@ def spectrum_of(arguments):
         raise ValueError(f"--power-law: {error}") from None
 
 
-def fits(parser, samples, ridge: str | None = "1e-3"):
-    """The last fit and the generations before it; `samples` is the default, and how --help says it."""
+def fits(parser, samples, ridge: str | None = "1e-3", noise: tuple[float | None, str] = (0.1, "0.1")):
+    """The last fit and the generations before it; `samples` and `noise`: the default, and how --help says it."""
     group = parser.add_argument_group("the fits", description=GRID)
     add = group.add_argument
     add("--samples", type=rows_grid, default=samples[0], metavar="GRID",
         help=f"T, rows of the last fit; rounded to whole numbers (default: {samples[1]})")  # fmt: skip
     add("--ridge", type=within_grid("RIDGE"), default=ridge, metavar="GRID",
         help="lambda, penalty against the mean squared error (default: 1e-3)")  # fmt: skip
-    add("--noise", type=within("NOISE"), default=0.1, metavar="SIGMA",
-        help="standard deviation of its label noise, in the targets' unit (default: %(default)s)")  # fmt: skip
+    add("--noise", type=within("NOISE"), default=noise[0], metavar="SIGMA",
+        help=f"standard deviation of its label noise, in the targets' unit (default: {noise[1]})")  # fmt: skip
     generators(group, "that of --noise")
 
 

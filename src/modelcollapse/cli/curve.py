@@ -1,10 +1,11 @@
-"""Error curves: the test error against samples, ridge or training time, for clean and for synthetic labels.
+"""Error curves: the test error against samples, ridge, generations or training time, for clean and synthetic labels.
 
-With --over time the last fit is trained by gradient flow on half the mean squared error and stopped; k steps of
-length h take a time k*h. The lines below the table say when it is best to stop.
+With --classes labels are classes, and the curve shows the error rate. With --over time the last fit is trained by
+gradient flow on half the mean squared error and stopped; k steps of length h take a time k*h. The lines below the table
+say when it is best to stop.
 """
 
-from modelcollapse.cli import _options, _output
+from modelcollapse.cli import _classes, _options, _output
 
 HELP = "error curves of a spectrum or a data set"
 EXAMPLE = """  modelcollapse curve --power-law 1.5 0.5 --samples 50:5000:9log --generations 0,1,5 \\
@@ -12,21 +13,26 @@ EXAMPLE = """  modelcollapse curve --power-law 1.5 0.5 --samples 50:5000:9log --
   modelcollapse curve --data digits --gamma 0.05 --samples 50:800:5log --ridge 1e-3 --noise 0.5 \\
       --generations 0,3 --generator-samples 600 --generator-ridge 1e-3 --simulate 10
   modelcollapse curve --over time --power-law 1.5 0.7 200 --samples 300 --generations 0,1,5,20 \\
-      --generator-samples 400 --plot training.png"""
+      --generator-samples 400 --plot training.png
+  modelcollapse curve --isotropic 100 --classes --verify 0.9 0.2 --over generations --generations 0:10:11 \\
+      --samples 400 --generator-samples 400 --plot rates.png"""
 
 
-SAMPLES, RIDGE, TIMES = "50:5000:9log", 1e-3, "0.1:1e5:25log"
+SAMPLES, RIDGE, NOISE, TIMES = "50:5000:9log", 1e-3, 0.1, "0.1:1e5:25log"
 
 
 def options(parser):
     parser.usage = "%(prog)s (--isotropic DIM | --power-law BETA R [DIM] | --data WHERE) [option ...]"
     _options.problem(parser)
-    _options.fits(parser, (None, f"{SAMPLES}; with --over time 1000, or half the rows of the data"), ridge=None)
+    samples = f"{SAMPLES}; with --over time or generations 1000, or half the rows of the data"
+    _options.fits(parser, (None, samples), ridge=None, noise=(None, f"{NOISE}; with --classes 0"))
+    _classes.options(parser)
     group = parser.add_argument_group("the curve")
     group.add_argument(
         "--over",
-        choices=("samples", "ridge", "time"),
-        help="what the curve runs over (default: samples, or ridge where that is the only grid); time: of training",
+        choices=("samples", "ridge", "generations", "time"),
+        help="what the curve runs over (default: samples, or ridge or generations where that is the only grid); time: "
+        "of training",
     )
     group.add_argument("--times", type=_options.within_grid("TIME"), metavar="GRID", help="with --over time: when "
                        f"training stops (default: {TIMES}, in units of 1 / eigenvalue)")  # fmt: skip
@@ -56,6 +62,9 @@ def run(arguments):
 
     from modelcollapse.validation.kernel_chains import predict_chain
 
+    _classes.require_spectrum(arguments)
+    if arguments.noise is None:
+        arguments.noise = 0.0 if arguments.classes else NOISE
     data = _real_data(arguments)
     last = _last_fit(arguments, data)
     generator = _options.generator_of(arguments, arguments.samples[0])
@@ -63,6 +72,14 @@ def run(arguments):
     generations, samples, values = np.meshgrid(arguments.generations, arguments.samples, last[along], indexing="ij")
     grid = {"generations": generations, "samples": samples, along: values}
     measured = None
+    if arguments.classes:
+        columns = _classes.error_rates(_options.spectrum_of(arguments), grid, arguments, generator)
+        _output.report(_output.rows_of(grid | columns), arguments)
+        if arguments.plot:
+            measured = (columns["measured"], columns["standard_error"]) if arguments.simulate else None
+            ax = _drawn(arguments, grid, columns["error_rate"], measured, {}, "error rate")
+            _output.save_picture(ax, arguments.plot)
+        return
     if data is not None and arguments.simulate:
         found = _trained(data, grid, arguments, generator)
         spectrum, measured = found.spectrum, (found.mean, found.standard_error)
@@ -86,7 +103,7 @@ def run(arguments):
     for n, stop in best.items():
         print(f"n = {n}: {_advice(*stop)}")
     if arguments.plot:
-        _output.save_picture(_drawn(arguments, grid, along, prediction.test_error, measured, best), arguments.plot)
+        _output.save_picture(_drawn(arguments, grid, prediction.test_error, measured, best), arguments.plot)
 
 
 def _real_data(arguments):
@@ -143,10 +160,12 @@ def _say_what_data(data, spectrum):
 
 def _last_fit(arguments, data):
     """How the last fit is trained, {"ridge": grid} or {"time": grid}; defaults that depend on it are filled in."""
+    half = [1000 if data is None else max(1, len(data[0].targets) // 2)]
     if arguments.over != "time":
         if arguments.times is not None:
             raise ValueError("--times belongs to --over time")
-        arguments.samples = arguments.samples or _options.rows_grid(SAMPLES)
+        default = half if arguments.over == "generations" else _options.rows_grid(SAMPLES)
+        arguments.samples = arguments.samples or default
         arguments.ridge = [RIDGE] if arguments.ridge is None else arguments.ridge
         return {"ridge": arguments.ridge}
     if arguments.ridge is not None:
@@ -154,7 +173,7 @@ def _last_fit(arguments, data):
             "--ridge does not go with --over time, which trains the last fit by gradient flow; "
             "the penalty of the generations is --generator-ridge"
         )
-    arguments.samples = arguments.samples or [1000 if data is None else max(1, len(data[0].targets) // 2)]
+    arguments.samples = arguments.samples or half
     if len(arguments.samples) > 1:
         raise ValueError(f"--over time follows one fit and --samples names {len(arguments.samples)}; give one number")
     arguments.times = arguments.times or _options.numbers(TIMES)
@@ -226,28 +245,35 @@ def _trained(data, grid, arguments, generator):
         )
 
 
-def _drawn(arguments, grid, along, errors, measured, best):
+def _drawn(arguments, grid, errors, measured, best, ylabel="test error"):
     """A curve for each number of generations, and for each value of what else varies; stars where to stop."""
+    from itertools import product
+
     from modelcollapse import plot
 
-    letters = {"samples": "T =", "ridge": "ridge"}
+    letters = {"generations": "n =", "samples": "T =", "ridge": "ridge"}
     names = list(grid)
-    over = arguments.over or ("ridge" if errors.shape[1] == 1 and errors.shape[2] > 1 else "samples")
-    other = 3 - names.index(over)
+    axis = (
+        next((i for i in (1, 2, 0) if errors.shape[i] > 1), 1)
+        if arguments.over is None
+        else names.index(arguments.over)
+    )
+    over = names[axis]
     curves, points = {}, {}
-    for i in range(errors.shape[0]):
-        for j in range(errors.shape[other]):
-            pick = (i, j, slice(None)) if other == 1 else (i, slice(None), j)
-            label = f"n = {grid['generations'][i, 0, 0]}"
-            if errors.shape[other] > 1:
-                value = grid[names[other]][0, j, 0] if other == 1 else grid[names[other]][0, 0, j]
-                label += f", {letters[names[other]]} {value:g}"
-            curves[label] = errors[pick]
-            if measured is not None:
-                points[label] = measured[0][pick], measured[1][pick]
-    x = grid[over][0, 0] if over == along else grid[over][0, :, 0]
+    for pick in product(*(range(count) if i != axis else [slice(None)] for i, count in enumerate(errors.shape))):
+        first = tuple(0 if i == axis else at for i, at in enumerate(pick))
+        parts = [
+            f"{letters[name]} {grid[name][first]:g}"
+            for i, name in enumerate(names)
+            if i != axis and (i == 0 or errors.shape[i] > 1)
+        ]
+        label = ", ".join(parts)
+        curves[label] = errors[pick]
+        if measured is not None:
+            points[label] = measured[0][pick], measured[1][pick]
+    x = grid[over][tuple(slice(None) if i == axis else 0 for i in range(3))]
     xlabel = "time of gradient flow" if over == "time" else over
-    ax = plot.error_curves(x, curves, measured=points or None, xlabel=xlabel)
+    ax = plot.error_curves(x, curves, measured=points or None, xlabel=xlabel, ylabel=ylabel)
     for time, error, _ in best.values():
         if 0 < time < float("inf"):
             ax.plot(time, error, "*", color="black", markersize=11, markerfacecolor="white", zorder=5)
