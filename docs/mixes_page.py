@@ -9,7 +9,9 @@ from modelcollapse.validation.studies.reports import read_records
 
 PAGE = Path(__file__).with_name("mixes.md")
 STUDY = Path(__file__).with_name("mixes.csv")
-HELD_OUT = {(regime.problem, regime.teacher) for regime in mix_study.HELD_OUT}
+HELD_OUT, TABLES = (
+    {(regime.problem, regime.teacher) for regime in regimes} for regimes in (mix_study.HELD_OUT, mix_study.TABLES)
+)
 
 TEXT = """# Which weight for synthetic rows
 
@@ -45,6 +47,14 @@ Median over regimes of that median, and the worst regime against the better of r
 ### Problems that were held out
 
 {short_held_out}
+
+### A table of people and models
+
+25 correlated columns with units over six decades, a category and gaps, in the usual scikit-learn pipeline; looked at
+once. `pytest -m slow tests/test_mix_study.py` compares, on 60, 100 and 400 real rows, with RidgeCV on real rows, on all
+and on synthetic ones, and with a cross-validated grid over weight and alpha: at most 8 % above the best of these.
+
+{short_tables}
 
 ## Where ours loses
 
@@ -101,11 +111,13 @@ def page():
     records = read_records(STUDY, mix_study.MixRecord)
     cells = mix_study.rows_of_records(records)
     held_out = {key: row for key, row in cells.items() if key[:2] in HELD_OUT}
-    made_on = {key: row for key, row in cells.items() if key not in held_out}
+    tables = {key: row for key, row in cells.items() if key[:2] in TABLES}
+    made_on = {key: row for key, row in cells.items() if key not in held_out | tables}
     return TEXT.format(
         trials=records[0].trials,
         short=short(made_on),
         short_held_out=short(held_out),
+        short_tables=short(tables),
         losses=losses(cells),
         every=every(cells),
     )

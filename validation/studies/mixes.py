@@ -12,7 +12,7 @@ import numpy as np
 
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
 
-__all__ = ["HELD_OUT", "REGIMES", "Draw", "MixRegime", "draw"]
+__all__ = ["HELD_OUT", "REGIMES", "TABLES", "Draw", "MixRegime", "draw"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ HELD_OUT = (
     MixRegime("friedman 3", "trees", 1, 100, 600),
     MixRegime("friedman 3, RBF", "least squares", 1, 60, 400, gamma=0.2),
 )
+TABLES = tuple(
+    MixRegime("table of 26 columns", teacher, n, 400, 1600, ridge)
+    for teacher, ridge in (("least squares", 0.0), ("ridge", 0.05), ("trees", 0.0))
+    for n in (1, 3)
+)
 
 
 class Draw(NamedTuple):
@@ -97,6 +102,9 @@ def _data(problem):
     from sklearn import datasets
 
     name = problem.split(",")[0]
+    if name.startswith("table"):
+        X, y = table()
+        return _prepared().fit_transform(X), (y - y.mean()) / y.std()
     if name.startswith("friedman"):
         which = {"friedman": 1, "friedman 2": 2, "friedman 3": 3}[name]
         made = getattr(datasets, f"make_friedman{which}")(n_samples=3000, random_state=0)
@@ -107,6 +115,35 @@ def _data(problem):
         y = y % 2 if name == "digits" else y
     spread = X.std(axis=0) if name != "digits" else np.full(X.shape[1], 16.0)
     return (X - X.mean(axis=0) * (name != "digits")) / spread, (y - y.mean()) / y.std()
+
+
+def table(rows=8000, seed=0):
+    """A table as people have them, X (rows, 26) and y (rows,).
+
+    25 correlated columns whose units range over six decades, with a gap in 3 % of the cells; the last column holds one
+    of four categories. Targets are linear in columns and category, with a curved part and noise.
+    """
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((8, 25)) / np.sqrt(8)
+    columns = rng.standard_normal((rows, 8)) @ common + 0.5 * rng.standard_normal((rows, 25))
+    kinds = rng.integers(0, 4, rows)
+    slopes = 0.3 * rng.standard_normal(25) * (rng.random(25) < 0.6)
+    y = columns @ slopes + 0.15 * columns[:, 0] ** 2 + 0.5 * rng.standard_normal(4)[kinds] + rng.standard_normal(rows)
+    columns = columns * 10 ** rng.uniform(-3, 3, 25)
+    columns[rng.random(columns.shape) < 0.03] = np.nan
+    return np.column_stack([columns, kinds]), y
+
+
+def _prepared():
+    """The usual scikit-learn pipeline for such a table."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    parts = [("numbers", numbers, slice(0, 25)), ("kind", OneHotEncoder(sparse_output=False), [25])]
+    return ColumnTransformer(parts)
 
 
 def draw(regime, real, rng):
