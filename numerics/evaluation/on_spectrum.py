@@ -249,7 +249,10 @@ def _mixture(here, place, step, models, joint):
 def _surrogate(here, place, step, models, joint):
     """ρ·w0 plus an independent error, whose energies by atom are divided by their multiplicities."""
     correlation, error = step.given.arrays
-    ratio = step.correlation[:, None] if correlation is None else correlation[None]
+    if callable(correlation):
+        ratio = correlation(here.atoms.eigenvalues)
+    else:
+        ratio = step.correlation[:, None] if correlation is None else correlation[None]
     return _given(here.atoms, ratio, step.error, error), (), ()
 
 

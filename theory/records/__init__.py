@@ -27,6 +27,7 @@ TOPICS = (
     "optimal_exponents",
     "crossovers",
     "optimal_ridges",
+    "optimal_teachers",
     "gaussian_chains",
     "discrete_chains",
     "rare_events",
