@@ -135,6 +135,39 @@ def _(samples, dimension, noise):
     return ROUTES["accumulation_limit"].value(samples, dimension, noise)
 
 
+# ---- workflows: estimates as vectors over independent noises, one for each round's mean and one for each draw
+
+
+def _variances(rounds, drawn):
+    """The variance of the fit on the pool of k rounds, or on a draw of one round's size from it, in units of 1/T."""
+    rounds = int(rounds)
+    fits = [[mpf(0)] * (2 * rounds)]
+    for k in range(1, rounds + 1):
+        labels = [[fits[g][i] + (i == g) for i in range(2 * rounds)] for g in range(k)]
+        pooled = [mpmath.fsum(row[i] for row in labels) / k for i in range(2 * rounds)]
+        pooled[rounds + k - 1] += mpmath.sqrt(1 - mpf(1) / k) if drawn else 0
+        fits.append(pooled)
+    return mpmath.fsum(c**2 for c in fits[-1])
+
+
+@route("workflow_accumulate", ranges={"rounds": (1, 12)})
+def _(rounds):
+    return _variances(rounds, drawn=False)
+
+
+@route("workflow_subsample", ranges={"rounds": (1, 12)})
+def _(rounds):
+    return _variances(rounds, drawn=True)
+
+
+@route("growing_chain")
+def _(round_samples, round_noise, dimension):
+    return mpmath.fsum(
+        noise**2 * dimension * inverse_chi_square(T - dimension + 1)
+        for T, noise in zip(round_samples, round_noise, strict=True)
+    )
+
+
 # ---- the best teacher: the error on labels ρ w_0 as a parabola in ρ, measured at three points
 
 

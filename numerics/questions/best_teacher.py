@@ -77,8 +77,8 @@ def optimal_teacher(spectrum: Spectrum, samples, ridge=0.0, noise=0.0) -> Surrog
     ... ]
     >>> bool(errors[1] < errors[0])
     True
-    >>> mc.predict(mc.optimal_teacher(spectrum, 1000)).test_error == 0     # least squares: nothing beats the truth
-    True
+    >>> float(mc.predict(mc.optimal_teacher(spectrum, 1000)).test_error)     # least squares: nothing beats the truth
+    0.0
     """
     samples = _one("samples", samples, domains.SAMPLES)
     ridge = _one("ridge", ridge, _RIDGE)
@@ -90,7 +90,9 @@ def optimal_teacher(spectrum: Spectrum, samples, ridge=0.0, noise=0.0) -> Surrog
     kappa = effective_ridge(spectrum, samples, ridge)
     largest = np.max(spectrum.eigenvalues)
     if kappa > _FARTHEST * largest:
-        raise ValueError(f"ridge = {ridge!r} leaves nothing to learn on eigenvalues up to {largest:.3g}; give a smaller one")
+        raise ValueError(
+            f"ridge = {ridge!r} leaves nothing to learn on eigenvalues up to {largest:.3g}; give a smaller one"
+        )
     if kappa < largest / _FARTHEST:
         return surrogate(spectrum)
     numbers = np.array([samples]), np.array([kappa])
@@ -102,5 +104,7 @@ def optimal_teacher(spectrum: Spectrum, samples, ridge=0.0, noise=0.0) -> Surrog
 def _one(name, value, domain):
     value = leaf(name, value, domain)
     if np.ndim(value) or (is_expression(value) and value.free_symbols):
-        raise TypeError(f"{name} = {show(value)} is not one number; a teacher is made for one student, so build several")
+        raise TypeError(
+            f"{name} = {show(value)} is not one number; a teacher is made for one student, so build several"
+        )
     return float(value)

@@ -49,6 +49,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "optimal_teacher": "modelcollapse.numerics.questions.best_teacher",
     "tune": "modelcollapse.numerics.questions.best_values",
     "compare_strategies": "modelcollapse.numerics.questions.strategies_compared",
+    "workflow_factor": "modelcollapse.numerics.questions.workflow_factors",
     "largest_synthetic_share": "modelcollapse.numerics.questions.rows_needed",
     "real_rows_worth": "modelcollapse.numerics.questions.rows_needed",
     "optimal_exponent": "modelcollapse.theory.scaling",

@@ -21,6 +21,7 @@ from modelcollapse.numerics.questions.shortcuts import delta as delta
 from modelcollapse.numerics.questions.shortcuts import effective_ridge as effective_ridge
 from modelcollapse.numerics.questions.shortcuts import test_error as test_error
 from modelcollapse.numerics.questions.strategies_compared import compare_strategies as compare_strategies
+from modelcollapse.numerics.questions.workflow_factors import workflow_factor as workflow_factor
 from modelcollapse.stopping import CollapseAwareGradientFlow as CollapseAwareGradientFlow
 from modelcollapse.stopping import StoppingMonitor as StoppingMonitor
 from modelcollapse.theory.pipelines import accumulate as accumulate

@@ -23,6 +23,7 @@ TOPICS = (
     "mixtures",
     "label_mixing",
     "accumulation",
+    "workflows",
     "exponents",
     "optimal_exponents",
     "crossovers",

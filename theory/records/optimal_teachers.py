@@ -44,7 +44,7 @@ FORMULAS = (
         arguments=("noise_gain",),
         regime="proportional limit",
         source="derived here",
-        derivation="A direction keeps u(s+κ)²/((1+u)(s²+uκ²)), which is 1 at s = uκ, u/(1+u) for large s and 1/(1+u) for "
-        "small s: min(df_2/T, 1 - df_2/T).",
+        derivation="A direction keeps u(s+κ)²/((1+u)(s²+uκ²)), which is 1 at s = uκ, u/(1+u) for large s and "
+        "1/(1+u) for small s: min(df_2/T, 1 - df_2/T).",
     ),
 )
