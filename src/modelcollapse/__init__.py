@@ -30,6 +30,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "truth": "modelcollapse.theory.pipelines",
     "fit": "modelcollapse.theory.pipelines",
     "chain": "modelcollapse.theory.pipelines",
+    "Schedule": "modelcollapse.theory.numbers.schedules",
     "accumulate": "modelcollapse.theory.pipelines",
     "GradientFlow": "modelcollapse.theory.pipelines.filters",
     "GradientDescent": "modelcollapse.theory.pipelines.filters",

@@ -24,6 +24,7 @@ from modelcollapse.numerics.questions.strategies_compared import compare_strateg
 from modelcollapse.numerics.questions.workflow_factors import workflow_factor as workflow_factor
 from modelcollapse.stopping import CollapseAwareGradientFlow as CollapseAwareGradientFlow
 from modelcollapse.stopping import StoppingMonitor as StoppingMonitor
+from modelcollapse.theory.numbers.schedules import Schedule as Schedule
 from modelcollapse.theory.pipelines import accumulate as accumulate
 from modelcollapse.theory.pipelines import chain as chain
 from modelcollapse.theory.pipelines import fit as fit
