@@ -46,6 +46,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "effective_ridge": "modelcollapse.numerics.questions.shortcuts",
     "degrees_of_freedom": "modelcollapse.numerics.questions.shortcuts",
     "optimal_ridge": "modelcollapse.numerics.questions.best_ridge",
+    "optimal_rounds": "modelcollapse.numerics.questions.best_rounds",
     "optimal_stopping": "modelcollapse.numerics.questions.best_time",
     "optimal_teacher": "modelcollapse.numerics.questions.best_teacher",
     "tune": "modelcollapse.numerics.questions.best_values",

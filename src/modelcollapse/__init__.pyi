@@ -8,6 +8,7 @@ from modelcollapse.estimator import CollapseAwareRidge as CollapseAwareRidge
 from modelcollapse.estimator import Provenance as Provenance
 from modelcollapse.estimators.advice import advise as advise
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge as optimal_ridge
+from modelcollapse.numerics.questions.best_rounds import optimal_rounds as optimal_rounds
 from modelcollapse.numerics.questions.best_teacher import optimal_teacher as optimal_teacher
 from modelcollapse.numerics.questions.best_time import optimal_stopping as optimal_stopping
 from modelcollapse.numerics.questions.best_values import tune as tune

@@ -137,7 +137,9 @@ def _scheduled(start, generations, given):
     columns = {}
     for name, value in given.items():
         if isinstance(value, Schedule) and len(value) != count:
-            raise ValueError(f"{name} has {len(value)} entries for generations = {count}; give one for each generation")
+            raise ValueError(
+                f"{name} has length {len(value)}, generations = {count}; give one entry for each generation"
+            )
         entries = value if isinstance(value, Schedule) else [value] * int(count)
         domain = Chain.domains[name]
         columns[name] = [
