@@ -186,7 +186,7 @@ def recipes():
 def test_a_recipe_improves_on_its_teacher_and_simulation_agrees(name):
     """One verdict for each at the level of 1 %, and the simulated student beats the predicted teacher significantly."""
     student, teacher = recipes()[name]
-    agreement = mc.crosscheck(student, trials=500, progress=False)
+    agreement = mc.crosscheck(student, trials=400, progress=False)
     assert agreement.verdict == "agrees", str(agreement)
     _, high = agreement.estimate.interval(0.999)
     assert high < 0.9 * mc.predict(teacher).test_error
