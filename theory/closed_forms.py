@@ -303,10 +303,12 @@ def _mixture(setting, node, step, mean, joint):
 
 
 def _surrogate(setting, node, step, mean, joint):
-    correlation, energies = step.given.arrays
+    correlation: Any = step.given.arrays[0]
     if callable(correlation):
         correlation = correlation(np.array([float(setting.eigenvalue)]))
-    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in (correlation, energies))
+    correlation, energies = (
+        None if x is None else _exact("surrogate", x.item()) for x in (correlation, step.given.arrays[1])
+    )
     error = step.error if energies is None else setting.eigenvalue * energies
     return (), step.correlation if correlation is None else correlation, error / (setting.eigenvalue * setting.dim)
 

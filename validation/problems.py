@@ -7,7 +7,7 @@ drawn as features.
 
 import hashlib
 import pickle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -218,6 +218,7 @@ def _as_it_is(node, step, directions, point, shape):
 
 def _surrogate(node, step, directions, point, shape):
     correlation, energies = step.given.arrays
+    ratio: Any
     if callable(correlation):
         ratio = correlation(directions.eigenvalues)
     elif correlation is None:

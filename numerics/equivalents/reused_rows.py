@@ -98,15 +98,16 @@ def _errors(atoms, chance, samples, noise, found):
     rows, left, memory, answer, mean = found
     lanes, fits = samples.shape
     C, V = np.zeros((lanes, fits + 1, fits + 1)), np.zeros((lanes, fits, fits))
-    vv, uv = np.zeros((2, lanes, fits, fits, fits))  # E v_k v_l and, for l < k, E u_k v_l by round
+    vv, uv = np.zeros((2, lanes, fits, fits, fits))  # E v_k v_l and E u_k v_l by round, of (1)
     for k in range(fits):
         old = memory[:, k, :k]
         for l in range(k + 1):
             own = slice(0, l + 1)
-            uu = np.diagonal(C[:, own, own], axis1=1, axis2=2)  # becomes E u_k u_l − C_kl
-            uu = uu - C[:, : l + 1, l + 1] - C[:, : l + 1, k + 1] + noise[:, own] ** 2
+            # (1) without the part of C_kl that V_kl is to add, whose factor is `weight`
+            labels = np.diagonal(C[:, own, own], axis1=1, axis2=2) + noise[:, own] ** 2
+            uu = labels - C[:, own, l + 1] - C[:, own, k + 1]
+            fixed = chance[own, l] * (uu - np.einsum("pq,pgq->pg", memory[:, l, :l], uv[:, own, k, :l]))
             if l < k:
-                fixed = chance[own, l] * (uu - np.einsum("pq,pgq->pg", memory[:, l, :l], uv[:, own, k, :l]))
                 rest = chance[own, k] * (fixed - np.einsum("pq,pgq->pg", old, vv[:, own, :k, l]))
                 weight = chance[own, k] * chance[own, l]
             else:
@@ -116,13 +117,12 @@ def _errors(atoms, chance, samples, noise, found):
             pair = rows[:, k] * rows[:, l]
             shared = samples[:, own] @ weight / pair
             bias = np.einsum("a,pa,pa->p", s * atoms.signal, mean[:, k], mean[:, l])
-            # V_kl is still zero here
+            # (4) without V_kl, which is still zero here
             known = bias + np.einsum("a,pxa,pya,pxy->p", mu, answer[:, k], answer[:, l], V)
             beta = np.einsum("a,pa,pa->p", mu, answer[:, k, k], answer[:, l, l])
             kept = left[:, k] if l == k else 1 - shared * beta
             V[:, k, l] = V[:, l, k] = divide(np.sum(samples[:, own] * rest, -1) / pair + shared * known, kept)
             C[:, k + 1, l + 1] = C[:, l + 1, k + 1] = known + beta * V[:, k, l]
             vv[:, own, k, l] = vv[:, own, l, k] = rest + weight * C[:, k + 1, l + 1, None]
-            if l < k:
-                uv[:, own, k, l] = fixed + chance[own, l] * C[:, k + 1, l + 1, None]
+            uv[:, own, k, l] = fixed + chance[own, l] * C[:, k + 1, l + 1, None]
     return np.diagonal(C, axis1=1, axis2=2)[:, 1:]
