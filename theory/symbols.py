@@ -162,7 +162,7 @@ QUANTITIES = _table(
     ("angle", "varphi", r"\varphi", ANGLE, 0.6, "angle between labeller and verifier"),
     ("right", "k_r", "k_+", SURVIVAL, 0.9, "chance to keep a row whose label the verifier confirms"),
     ("wrong", "k_w", "k_-", PROBABILITY, 0.2, "chance to keep another row"),
-    ("threshold", "t", "t", THRESHOLD, 0.5, "margin below which scores are kept, in units of their deviation"),
+    ("threshold", "t", "t", THRESHOLD, 0.5, "scores or residuals below are kept, in units of their deviation"),
 )
 
 _NAMES = {alias: q for q in QUANTITIES.values() for alias in (q.letter.replace("_", ""), q.letter, q.name)}
