@@ -176,12 +176,12 @@ def _truncated(threshold):
         return moment(0, 0), mpmath.diff(lambda centre: moment(centre, 1) / moment(centre, 0), 0)
 
 
-@route("verified_regression_pull")
+@route("verified_regression_pull", count=3)
 def _(threshold):
     return _truncated(threshold)[1]
 
 
-@route("verified_regression_error", ranges={"threshold": (0.1, 4.0)})
+@route("verified_regression_error", ranges={"threshold": (0.1, 4.0)}, count=3)
 def _(samples, dimension, noise, threshold, offset_variance):
     share, slope = _truncated(threshold)
     distance, decay = slope * noise**2 * dimension / (share * samples - dimension - 1), slope**2
