@@ -118,7 +118,8 @@ def _errors(atoms, chance, samples, noise, found):
             shared = samples[:, own] @ weight / pair
             bias = np.einsum("a,pa,pa->p", s * atoms.signal, mean[:, k], mean[:, l])
             # (4) without V_kl, which is still zero here
-            known = bias + np.einsum("a,pxa,pya,pxy->p", mu, answer[:, k], answer[:, l], V)
+            forced = V[:, : k + 1, own] @ answer[:, l, own]
+            known = bias + np.einsum("a,pxa,pxa->p", mu, answer[:, k, : k + 1], forced)
             beta = np.einsum("a,pa,pa->p", mu, answer[:, k, k], answer[:, l, l])
             kept = left[:, k] if l == k else 1 - shared * beta
             V[:, k, l] = V[:, l, k] = divide(np.sum(samples[:, own] * rest, -1) / pair + shared * known, kept)

@@ -93,8 +93,7 @@ def compare_strategies(spectrum, rounds, samples, noise, ridge=0.0, real_share=0
 
     Raises
     ------
-    ValueError for numbers outside their domain. The time grows with the square of `rounds`, with its fourth power from
-    a few dozen rounds on (40 rounds: a second).
+    ValueError for numbers outside their domain. The time grows with the square of `rounds`.
 
     Examples
     --------
