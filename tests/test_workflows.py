@@ -116,6 +116,7 @@ def test_schedules_are_values():
     assert schedule == mc.Schedule([100, np.array([200, 300])]) != mc.Schedule([100, 200])
     assert len({schedule, copy.copy(schedule), pickle.loads(pickle.dumps(schedule))}) == 1
     assert (len(schedule), schedule[0]) == (2, 100)
+    assert repr(mc.Schedule(range(1, 65))).endswith(", 15, 16, ... (64 entries)])")
 
 
 def test_a_simulated_schedule():

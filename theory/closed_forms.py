@@ -303,12 +303,10 @@ def _mixture(setting, node, step, mean, joint):
 
 
 def _surrogate(setting, node, step, mean, joint):
-    correlation: Any = step.given.arrays[0]
-    if callable(correlation):
-        correlation = correlation(np.array([float(setting.eigenvalue)]))
-    correlation, energies = (
-        None if x is None else _exact("surrogate", x.item()) for x in (correlation, step.given.arrays[1])
-    )
+    given = step.given.arrays
+    if any(map(callable, given)):
+        given = step.given.on(np.array([float(setting.eigenvalue)]))
+    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in given)
     error = step.error if energies is None else setting.eigenvalue * energies
     return (), step.correlation if correlation is None else correlation, error / (setting.eigenvalue * setting.dim)
 

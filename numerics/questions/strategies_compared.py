@@ -97,7 +97,7 @@ def compare_strategies(spectrum, rounds, samples, noise, ridge=0.0, real_share=0
 
     Examples
     --------
-    One way grows without bound, the others do not (2.6 is on its way to 2.93):
+    One way grows without bound, the others do not (2.7 is on its way to 2.93):
 
     >>> import modelcollapse as mc
     >>> from modelcollapse.numerics.questions.strategies_compared import compare_strategies

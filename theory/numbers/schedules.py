@@ -6,6 +6,8 @@ from modelcollapse.theory.numbers.leaves import Domain, is_expression, key, leaf
 
 __all__ = ["Schedule"]
 
+_SHOWN = 16
+
 
 class Schedule(Sequence):
     """One entry for each generation of a `chain`: entry k is the number of the k-th fit.
@@ -57,4 +59,5 @@ class Schedule(Sequence):
         return Schedule, (self.entries,)
 
     def __repr__(self):
-        return f"Schedule([{', '.join(map(show, self.entries))}])"
+        more = f", ... ({len(self)} entries)" if len(self) > _SHOWN else ""
+        return f"Schedule([{', '.join(map(show, self.entries[:_SHOWN]))}{more}])"

@@ -29,6 +29,10 @@ class Given:
     def __init__(self, *arrays):
         self.arrays = arrays
 
+    def on(self, eigenvalues):
+        """The arrays, with the values of functions on these eigenvalues."""
+        return tuple(given(eigenvalues) if callable(given) else given for given in self.arrays)
+
     def __eq__(self, other):
         return isinstance(other, Given) and self._key() == other._key()
 
