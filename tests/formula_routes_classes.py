@@ -166,6 +166,30 @@ def _(samples, dimension, right, wrong):
     return square
 
 
+def _truncated(threshold):
+    """The share of standard normal residuals below a threshold, and the slope of their mean in the centre."""
+
+    def moment(centre, power):
+        return mpmath.quad(lambda z: z**power * mpmath.npdf(z, centre), [-threshold, 0, threshold])
+
+    with mpmath.workdps(15):
+        return moment(0, 0), mpmath.diff(lambda centre: moment(centre, 1) / moment(centre, 0), 0)
+
+
+@route("verified_regression_pull", count=3)
+def _(threshold):
+    return _truncated(threshold)[1]
+
+
+@route("verified_regression_error", ranges={"threshold": (0.1, 4.0)}, count=3)
+def _(samples, dimension, noise, threshold, offset_variance):
+    share, slope = _truncated(threshold)
+    distance, decay = slope * noise**2 * dimension / (share * samples - dimension - 1), slope**2
+    for _ in range(40):  # 2, 4, 8, … generations
+        distance, decay = distance * (1 + decay), decay**2
+    return offset_variance + distance
+
+
 @route("margin_noise_ratio")
 def _(threshold):
     cuts = [mpf(x) * threshold / 4 for x in range(5)]

@@ -135,6 +135,77 @@ def _(samples, dimension, noise):
     return ROUTES["accumulation_limit"].value(samples, dimension, noise)
 
 
+# ---- workflows: estimates as vectors over independent noises, one for each round's mean and one for each draw
+
+
+def _variances(rounds, drawn):
+    """The variance of the fit on the pool of k rounds, or on a draw of one round's size from it, in units of 1/T."""
+    rounds = int(rounds)
+    fits = [[mpf(0)] * (2 * rounds)]
+    for k in range(1, rounds + 1):
+        labels = [[fits[g][i] + (i == g) for i in range(2 * rounds)] for g in range(k)]
+        pooled = [mpmath.fsum(row[i] for row in labels) / k for i in range(2 * rounds)]
+        pooled[rounds + k - 1] += mpmath.sqrt(1 - mpf(1) / k) if drawn else 0
+        fits.append(pooled)
+    return mpmath.fsum(c**2 for c in fits[-1])
+
+
+@route("workflow_accumulate", ranges={"rounds": (1, 12)})
+def _(rounds):
+    return _variances(rounds, drawn=False)
+
+
+@route("workflow_subsample", ranges={"rounds": (1, 12)})
+def _(rounds):
+    return _variances(rounds, drawn=True)
+
+
+@route("growing_chain")
+def _(round_samples, round_noise, dimension):
+    return mpmath.fsum(
+        noise**2 * dimension * inverse_chi_square(T - dimension + 1)
+        for T, noise in zip(round_samples, round_noise, strict=True)
+    )
+
+
+# ---- the best teacher: the error on labels ρ w_0 as a parabola in ρ, measured at three points
+
+
+def _parabolas(kappa, gain, eigenvalues, signal):
+    """[(constant, slope, curvature)] of E(ρ_j) in each direction; many loud directions without signal make the gain."""
+    kept, copies = 1 - 1 / (2 * (1 + gain)), mpf(10) ** 9
+    spectrum = [*eigenvalues, kappa * kept / (1 - kept)]
+    second = copies * kept**2 + mpmath.fsum((s / (s + kappa)) ** 2 for s in eigenvalues)
+    fit = Fit(kappa, second * (1 + gain) / gain, spectrum, [mpf(1)] * len(eigenvalues) + [copies])
+    found = []
+    for j in range(len(eigenvalues)):
+        energy = [signal[i] if i == j else mpf(0) for i in range(len(eigenvalues))] + [mpf(0)]
+        none, same, opposite = (
+            fit.error([rho**2 * c for c in energy], [rho * c for c in energy], energy, 0) for rho in (0, 1, -1)
+        )
+        found.append((none, (same - opposite) / 2, (same + opposite) / 2 - none))
+    return found, fit.noise_gain()
+
+
+@route("optimal_teacher_correlation")
+def _(eigenvalue, effective_ridge, noise_gain):
+    (((_, slope, curvature),), _) = _parabolas(effective_ridge, noise_gain, [eigenvalue], [mpf(1)])
+    return -slope / (2 * curvature)
+
+
+@route("optimal_teacher_error", ranges={"effective_ridge": (0.1, 10.0)})
+def _(effective_ridge, noise_gain, noise, eigenvalues, signal):
+    found, gain = _parabolas(effective_ridge, noise_gain, eigenvalues, signal)
+    return mpmath.fsum(c - b**2 / (4 * a) for c, b, a in found) + gain * noise**2
+
+
+@route("optimal_teacher_least_share", tolerance=1e-5)
+def _(noise_gain):
+    # eigenvalues far from κ: what is left of the bound is of order 1e-7
+    found, _ = _parabolas(mpf(1), noise_gain, [mpf("1e-7"), mpf("1e7")], [mpf(1), mpf(1)])
+    return min((c - b**2 / (4 * a)) / (c + b + a) for c, b, a in found)
+
+
 # ---- the best ridge: stationary points of integrals over the spectral density
 
 

@@ -160,6 +160,22 @@ def _(threshold):
     return (mc.predict(mc.fit(source)).overlap ** -2 - 1) * (1e5 * source.kept - 100) / 100
 
 
+@route("optimal_teacher_error")
+def _(effective_ridge, noise_gain, noise, eigenvalues, signal):
+    second = np.sum((eigenvalues / (eigenvalues + effective_ridge)) ** 2)
+    samples = second * (1 + noise_gain) / noise_gain
+    ridge, spectrum = ridge_of(effective_ridge, samples, eigenvalues), spectrum_of(eigenvalues, signal)
+    teacher = mc.optimal_teacher(spectrum, samples, ridge)
+    return mc.predict(mc.fit(teacher.label(samples, noise), ridge=ridge)).test_error
+
+
+@route("growing_chain")
+def _(round_samples, round_noise, dimension):
+    w0, rounds = mc.truth(mc.isotropic(dimension)), len(round_samples)
+    model = mc.chain(w0, rounds, mc.Schedule(round_samples), mc.Schedule(round_noise))
+    return mc.predict(model, finite_size=True).test_error
+
+
 TOLERANCES = {
     "optimal_ridge_clean": 1e-8,  # an optimum is known to the root of the precision
     "verified_angle": 1e-6,  # by the arc cosine
@@ -175,7 +191,9 @@ TOLERANCES = {
 def test_numerics_are_the_catalogue(name, data):
     formula = catalogue[name]
     try:
-        point = draw(formula, lambda low, high: data.draw(st.floats(low, high, allow_subnormal=False)), {}, {"d": 4})
+        point = draw(
+            formula, lambda low, high: data.draw(st.floats(low, high, allow_subnormal=False)), {}, {"d": 4, "K": 3}
+        )
     except Empty:
         assume(False)
     exact = float(formula.evaluate(**point))

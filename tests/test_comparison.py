@@ -1,4 +1,4 @@
-"""Replace, accumulate, mix at equal budget: the laws of least squares, and bounds."""
+"""Replace, accumulate, mix, subsample at equal budget: the laws of least squares, and bounds."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def found():
 
 def test_budgets_are_equal_and_the_first_round_is_one_fit(found):
     assert found.budget.tolist() == [ROWS * n for n in range(1, 13)]
-    for errors in (found.replace, found.accumulate, found.mix):
+    for errors in (found.replace, found.accumulate, found.mix, found.subsample):
         assert errors[0] == pytest.approx(FIRST, rel=1e-12)
 
 
@@ -42,7 +42,15 @@ def test_the_bounds_of_the_literature(found):
     assert found.accumulate[-1] < np.pi**2 / 6 * FIRST < found.replace[-1]
     assert found.mix[-1] < found.accumulate[-1]
     assert found.real_rows["mix"][-1] == 6500
-    assert found.real_rows["accumulate"][-1] == ROWS
+    assert found.real_rows["accumulate"][-1] == found.real_rows["subsample"][-1] == ROWS
+
+
+def test_subsampling_approaches_its_law_for_many_rows():
+    many = compare_strategies(mc.isotropic(D), 12, 1e7, NOISE)
+    np.testing.assert_allclose(
+        many.subsample / many.replace[0], mc.workflow_factor("subsample", np.arange(1, 13)), rtol=1e-5
+    )
+    np.testing.assert_allclose(many.accumulate[-3] / many.replace[0], mc.workflow_factor("accumulate", 4), rtol=1e-5)
 
 
 def test_grids_stand_before_the_budgets():
@@ -53,15 +61,18 @@ def test_grids_stand_before_the_budgets():
         np.testing.assert_allclose(grid.to_dict()[name][0, 2], column, rtol=1e-12)
     np.testing.assert_allclose(grid.accumulate[..., 0], grid.replace[..., 0], rtol=1e-12)
     np.testing.assert_allclose(grid.mix[..., 0], grid.replace[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(grid.subsample[..., 0], grid.replace[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(grid.subsample[1], mc.power_law(1.5, 0.5).label_variance, rtol=1e-12)
     np.testing.assert_allclose(grid.replace[1], mc.power_law(1.5, 0.5).label_variance)
     with pytest.raises(ValueError, match="one problem at a time"):
         grid.strategies_plot()
 
 
-def test_the_picture_has_three_lines(found):
+def test_the_picture_has_a_line_for_each(found):
     ax = found.strategies_plot()
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["replace", "accumulate", "mix"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["replace", "accumulate", "mix", "subsample"]
     np.testing.assert_array_equal(ax.get_lines()[1].get_ydata(), found.accumulate)
+    assert [line.get_drawstyle() for line in ax.get_lines()] == ["default", "steps-post", "default", "default"]
 
 
 def test_nonsense_is_refused():

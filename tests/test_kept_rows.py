@@ -13,6 +13,7 @@ from scipy import special
 import modelcollapse as mc
 from modelcollapse.numerics import lower
 from modelcollapse.numerics.steps.selection import selection
+from modelcollapse.theory import catalogue
 from modelcollapse.validation.listings import listing
 
 ISO, STEEP = mc.truth(mc.isotropic(60)), mc.truth(mc.power_law(1.3, 0.5, dim=120))
@@ -305,3 +306,27 @@ def test_a_verifier_does_more_than_to_remove_wrong_labels():
     found = mc.predict(mc.fit(source)).error_rate
     assert abs(rate.mean - found) < 3 * rate.standard_error + 0.02 * found
     assert abs(rate.mean - naive) > 5 * rate.standard_error + 0.05 * naive
+
+
+def test_verified_regression_stays_near_its_verifier():
+    """Generations 15 to 30 of 30 chains: five standard errors (of chains) and 3 % of the labeller's distance, which is
+    small; that kept labels have all their noise, √ρσ → σ, is rejected."""
+    d, samples, noise, threshold, offset = 15, 400, 0.5, 1.0, 0.1
+    generator, found = np.random.default_rng(8), []
+    verifier = np.zeros(d)
+    verifier[0] = offset
+    for _ in range(30):
+        model, errors = np.zeros(d), []
+        for _ in range(30):
+            inputs = generator.standard_normal((samples, d))
+            labels = inputs @ model + noise * generator.standard_normal(samples)
+            kept = np.abs(labels - inputs @ verifier) <= threshold * noise
+            model = np.linalg.lstsq(inputs[kept], labels[kept])[0]
+            errors.append(model @ model)
+        found.append(np.mean(errors[15:]))
+    mean, deviation = np.mean(found), np.std(found) / np.sqrt(30)
+    formula, pull = catalogue["verified_regression_error"], catalogue["verified_regression_pull"]
+    numbers = {"samples": samples, "dimension": d, "threshold": threshold, "offset_variance": offset**2}
+    predicted = float(formula.evaluate(noise=noise, **numbers))
+    unpulled = float(formula.evaluate(noise=noise / float(pull.evaluate(threshold=threshold)) ** 0.5, **numbers))
+    assert abs(mean - predicted) < 5 * deviation + 0.03 * predicted < abs(mean - unpulled)

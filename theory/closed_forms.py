@@ -303,7 +303,10 @@ def _mixture(setting, node, step, mean, joint):
 
 
 def _surrogate(setting, node, step, mean, joint):
-    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in step.given.arrays)
+    given = step.given.arrays
+    if any(map(callable, given)):
+        given = step.given.on(np.array([float(setting.eigenvalue)]))
+    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in given)
     error = step.error if energies is None else setting.eigenvalue * energies
     return (), step.correlation if correlation is None else correlation, error / (setting.eigenvalue * setting.dim)
 

@@ -96,6 +96,7 @@ QUANTITIES = _table(
     ("rounds", "k", "k", ROUNDS, 5, "fits, one after the other"),
     # spectra
     ("eigenvalues", "s", "s", POSITIVE, _SPECTRUM, "eigenvalues of the covariance", "d"),
+    ("eigenvalue", "s_e", "s", POSITIVE, 0.5, "one eigenvalue of the covariance"),
     ("signal", "theta", r"\theta", ENERGY, _SIGNAL, "signal energy w_0j^2 per eigenvalue", "d"),
     ("signal_energy", "rho2", r"\rho^2", ENERGY, 1.5, "signal energy in all, |w_0|^2"),
     ("order", "q", "q", ORDER, 2, "order of the degrees of freedom"),
@@ -151,6 +152,7 @@ QUANTITIES = _table(
     ("features", "m", "m", POSITIVE, 50, "random features"),
     ("first_degrees", "df_1", r"\mathrm{df}_1", POSITIVE, 30.0, "degrees of freedom, order 1"),
     ("second_degrees", "df_2", r"\mathrm{df}_2", POSITIVE, 20.0, "degrees of freedom, order 2"),
+    ("noise_gain", "u", "u", POSITIVE, 0.4, "df_2/(T - df_2): test error per unit of label noise variance"),
     ("feature_ratio", "varrho", r"\varrho", SHARE, 0.6, "(m - df_1)/(m - df_2)"),
     # classes
     ("flips", "q_f", "q", FLIPS, 0.1, "share of labels that are flipped"),
@@ -160,7 +162,7 @@ QUANTITIES = _table(
     ("angle", "varphi", r"\varphi", ANGLE, 0.6, "angle between labeller and verifier"),
     ("right", "k_r", "k_+", SURVIVAL, 0.9, "chance to keep a row whose label the verifier confirms"),
     ("wrong", "k_w", "k_-", PROBABILITY, 0.2, "chance to keep another row"),
-    ("threshold", "t", "t", THRESHOLD, 0.5, "margin below which scores are kept, in units of their deviation"),
+    ("threshold", "t", "t", THRESHOLD, 0.5, "scores or residuals below are kept, in units of their deviation"),
 )
 
 _NAMES = {alias: q for q in QUANTITIES.values() for alias in (q.letter.replace("_", ""), q.letter, q.name)}

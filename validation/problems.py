@@ -7,7 +7,7 @@ drawn as features.
 
 import hashlib
 import pickle
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -210,9 +210,13 @@ def _as_it_is(node, step, directions, point, shape):
 
 def _surrogate(node, step, directions, point, shape):
     correlation, energies = step.given.arrays
-    ratio = (
-        np.full(len(directions.truth), step.correlation) if correlation is None else directions.repeated(correlation)
-    )
+    ratio: Any
+    if callable(correlation):
+        ratio = correlation(directions.eigenvalues)
+    elif correlation is None:
+        ratio = np.full(len(directions.truth), step.correlation)
+    else:
+        ratio = directions.repeated(correlation)
     if energies is None:
         share = directions.truth**2 / np.sum(directions.eigenvalues * directions.truth**2)
         return SimulatedSurrogate(ratio, np.sqrt(step.error * share))

@@ -248,8 +248,8 @@ def _mixture(here, place, step, models, joint):
 
 def _surrogate(here, place, step, models, joint):
     """ρ·w0 plus an independent error, whose energies by atom are divided by their multiplicities."""
-    correlation, error = step.given.arrays
-    ratio = step.correlation[:, None] if correlation is None else correlation[None]
+    correlation, error = step.given.on(here.atoms.eigenvalues)
+    ratio = step.correlation[:, None] if correlation is None else correlation
     return _given(here.atoms, ratio, step.error, error), (), ()
 
 

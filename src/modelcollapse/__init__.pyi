@@ -8,6 +8,8 @@ from modelcollapse.estimator import CollapseAwareRidge as CollapseAwareRidge
 from modelcollapse.estimator import Provenance as Provenance
 from modelcollapse.estimators.advice import advise as advise
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge as optimal_ridge
+from modelcollapse.numerics.questions.best_rounds import optimal_rounds as optimal_rounds
+from modelcollapse.numerics.questions.best_teacher import optimal_teacher as optimal_teacher
 from modelcollapse.numerics.questions.best_time import optimal_stopping as optimal_stopping
 from modelcollapse.numerics.questions.best_values import tune as tune
 from modelcollapse.numerics.questions.derivatives import gradient as gradient
@@ -20,8 +22,10 @@ from modelcollapse.numerics.questions.shortcuts import delta as delta
 from modelcollapse.numerics.questions.shortcuts import effective_ridge as effective_ridge
 from modelcollapse.numerics.questions.shortcuts import test_error as test_error
 from modelcollapse.numerics.questions.strategies_compared import compare_strategies as compare_strategies
+from modelcollapse.numerics.questions.workflow_factors import workflow_factor as workflow_factor
 from modelcollapse.stopping import CollapseAwareGradientFlow as CollapseAwareGradientFlow
 from modelcollapse.stopping import StoppingMonitor as StoppingMonitor
+from modelcollapse.theory.numbers.schedules import Schedule as Schedule
 from modelcollapse.theory.pipelines import accumulate as accumulate
 from modelcollapse.theory.pipelines import chain as chain
 from modelcollapse.theory.pipelines import fit as fit

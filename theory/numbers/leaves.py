@@ -96,6 +96,8 @@ def _array(name, value, domain):
         array = np.asarray(value)
     except ValueError:
         raise TypeError(f"{name} is a ragged sequence; {_WANTED}") from None
+    except TypeError as error:  # what refuses to be an array says why
+        raise TypeError(f"{name} = {error}") from None
     if array.dtype.kind not in "iuf":
         hint = "; give symbols one at a time and their grids as values" if array.dtype == object else ""
         raise TypeError(f"{name} has dtype {array.dtype}; {_WANTED}{hint}")

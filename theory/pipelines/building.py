@@ -4,11 +4,12 @@ import numpy as np
 
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
+from modelcollapse.theory.numbers.schedules import Schedule
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.keeps import Margin
 from modelcollapse.theory.pipelines.links import Logistic, Probit, Sign
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
-from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
+from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Scheduled, Truth
 from modelcollapse.theory.populations.population import Population
 from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 
@@ -94,24 +95,29 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     return Fit(spectrum, sources, penalty, None, features)
 
 
-def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Chain:
+def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Model:
     """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
 
     Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
     labels, `ridge` the λ of every generation's fit. An array is a grid, never a schedule: `samples=[200, 400]` are two
-    chains, one of 200 rows in every generation and one of 400. For numbers that change from generation to generation
-    loop over `fit`.
+    chains, one of 200 rows in every generation and one of 400. Numbers that change from generation to generation are a
+    `Schedule` with one entry for each; the chain is then that of so many calls of `fit`.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> chain(truth(isotropic(100)), 5, samples=400, noise=0.1)
     chain(start=truth, generations=5, samples=400, noise=0.1, ridge=0)
     >>> chain(truth(isotropic(100)), 2, samples=[200, 400], noise=0.1)
     a grid of pipelines: chain(start=truth, generations=2, samples=<2 grid>, noise=0.1, ridge=0)
-    >>> model = truth(isotropic(100))
-    >>> for rows in (200, 400):                              # a schedule: 200 rows, then 400
-    ...     model = fit(model.label(rows, noise=0.1))
+    >>> w0 = truth(isotropic(100))
+    >>> growing = chain(w0, 2, samples=Schedule([200, 400]), noise=0.1)        # 200 rows, then 400
+    >>> growing == fit(fit(w0.label(200, noise=0.1)).label(400, noise=0.1))
+    True
+
+    Raises ValueError for a schedule that has not one entry for each generation.
     """
     require_model("start", start)
+    if any(isinstance(value, Schedule) for value in (samples, noise, ridge)):
+        return _scheduled(start, generations, {"samples": samples, "noise": noise, "ridge": ridge})
     model = Chain(
         start.spectrum,
         start,
@@ -122,6 +128,28 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
     )
     refuse_interpolating_chain(start.spectrum, model.ridge, model.generations)
     return model
+
+
+def _scheduled(start, generations, given):
+    count = leaf("generations", generations, domains.GENERATIONS)
+    if is_expression(count) or np.ndim(count):
+        raise TypeError(f"generations = {show(count)} with a schedule; give one number, that of its entries")
+    columns = {}
+    for name, value in given.items():
+        if isinstance(value, Schedule) and len(value) != count:
+            raise ValueError(
+                f"{name} has length {len(value)}, generations = {count}; give one entry for each generation"
+            )
+        entries = value if isinstance(value, Schedule) else [value] * int(count)
+        domain = Chain.domains[name]
+        columns[name] = [
+            leaf(f"{name}[{k}]" if entries is value else name, entry, domain) for k, entry in enumerate(entries)
+        ]
+    model = start
+    for samples, noise, ridge in zip(*columns.values(), strict=True):
+        refuse_interpolating_chain(start.spectrum, ridge, 1)
+        model = fit(model.label(samples, noise), ridge=ridge)
+    return Scheduled(start.spectrum, model.sources, model.ridge, generations=int(count))
 
 
 def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from modelcollapse.theory.numbers import domains
-from modelcollapse.theory.numbers.leaves import Number, show
+from modelcollapse.theory.numbers.leaves import Number, key, show
+from modelcollapse.theory.numbers.schedules import Schedule
 from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.model import Model, Source
 from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Trained, TruthStep
 
-__all__ = ["Accumulate", "Chain", "Fit", "Truth"]
+__all__ = ["Accumulate", "Chain", "Fit", "Scheduled", "Truth"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -101,6 +102,34 @@ class Fit(Model):
         trained = f"ridge={show(self.ridge)}" if self.filter is None else f"filter={self.filter!r}"
         features = "" if self.features is None else f", features={show(self.features)}"
         return f"fit({'; '.join(rows)}{more}; {trained}{features})"
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class Scheduled(Fit):
+    """The last fit of a chain whose numbers follow a schedule; only its repr knows that it is one of several."""
+
+    generations: int = 1
+
+    label_name = "a chain"
+
+    def _rebuilt(self, spectrum, parents, values):
+        last = Fit._rebuilt(self, spectrum, parents, values)
+        return Scheduled(spectrum, last.sources, last.ridge, generations=self.generations)
+
+    def __repr__(self):
+        fits: list = [self]
+        while len(fits) < self.generations:
+            fits.append(fits[-1].sources[0].model)
+        sources = [node.sources[0] for node in fits[::-1]]
+        columns = {
+            "samples": [source.samples for source in sources],
+            "noise": [source.noise for source in sources],
+            "ridge": [node.ridge for node in fits[::-1]],
+        }
+        shown = [f"start={sources[0].model.label_name}, generations={self.generations}"]
+        for name, values in columns.items():
+            shown.append(f"{name}={show(values[0]) if len(set(map(key, values))) == 1 else Schedule(values)}")
+        return f"chain({', '.join(shown)})"
 
 
 class _Repeated(Model):

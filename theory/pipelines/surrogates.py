@@ -1,7 +1,8 @@
 r"""A model that is given, not fitted: a biased labeller, an existing model, an LLM's labels on all rows.
 
 On a spectrum it has weights $\rho_j w_{0j} + \delta_j$ with a correlation ρ_j and an independent random error of energy
-E δ_j²; on a dense Gaussian population its weights, on rows its answers on all rows are given.
+E δ_j²; on a dense Gaussian population its weights, on rows its answers on all rows are given. A correlation may be a
+function of the eigenvalue, which speaks of every direction however the spectrum is compressed or expanded.
 """
 
 from dataclasses import dataclass
@@ -21,12 +22,16 @@ __all__ = ["Given", "Surrogate", "surrogate"]
 
 
 class Given:
-    """Arrays that a structure may hold: hashed and compared by content."""
+    """Arrays or functions that a structure may hold: hashed and compared by content."""
 
     __slots__ = ("arrays",)
 
     def __init__(self, *arrays):
         self.arrays = arrays
+
+    def on(self, eigenvalues):
+        """The arrays, with the values of functions on these eigenvalues."""
+        return tuple(given(eigenvalues) if callable(given) else given for given in self.arrays)
 
     def __eq__(self, other):
         return isinstance(other, Given) and self._key() == other._key()
@@ -72,7 +77,7 @@ class Surrogate(Model):
         if not isinstance(self.spectrum, Spectrum):
             return f"surrogate({len(self.given.arrays[0])} given numbers)"
         named = zip(("correlation", "error"), (self.correlation, self.error), self.given.arrays, strict=True)
-        parts = [f"{name}={show(value) if array is None else 'by atom'}" for name, value, array in named]
+        parts = [f"{name}={show(value) if given is None else _kind(given)}" for name, value, given in named]
         return f"surrogate({', '.join(parts)})"
 
 
@@ -82,8 +87,8 @@ def surrogate(population, *, correlation: Any = 1.0, error: Any = None, weights=
     Parameters
     ----------
     population : Spectrum, gaussian or rows
-    correlation : number, expression, or one for each atom; on a spectrum
-        ρ_j: the model's mean weights are ρ_j w0_j.
+    correlation : number, expression, one for each atom, or a function of the eigenvalues; on a spectrum
+        ρ_j: the model's mean weights are ρ_j w0_j. A function is to use arithmetic alone: it also meets JAX arrays.
     error : number or expression ≥ 0, or one energy ≥ 0 for each atom; on a spectrum
         A number is the variance E(x·δ)² of its independent error, spread over directions like the signal's; energies
         E δ_j² are totals of each atom, like `signal`. Default: no error.
@@ -138,10 +143,21 @@ def _only(given, names, population):
             raise TypeError(f"{name} on a population of {population.noun}; give {' and '.join(names)} there")
 
 
+def _kind(given):
+    return "by eigenvalue" if callable(given) else "by atom"
+
+
 def _by_atom(name, value, spectrum):
-    """An array with one entry for each atom, None for a single number."""
+    """An array with one entry for each atom or a function of the eigenvalues, None for a single number."""
+    if name == "correlation" and callable(value):
+        _array(name, value(np.asarray(spectrum.eigenvalues)), spectrum)
+        return value
     if value is None or is_expression(value) or np.ndim(value) == 0:
         return None
+    return _array(name, value, spectrum)
+
+
+def _array(name, value, spectrum):
     array = leaf(name, value, domains.REAL)
     if spectrum.free or np.shape(array) != spectrum.eigenvalues.shape[-1:]:
         size = "free symbols" if spectrum.free else f"{spectrum.eigenvalues.shape[-1]} atoms"

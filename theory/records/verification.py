@@ -5,6 +5,9 @@ and k_- elsewhere. With D_∓ = (ϑ ∓ sin ϑ)/π the kept rows of a long sampl
 
 $$ β_+ (\hat w + \hat v) + β_- (\hat w - \hat v), \qquad
    β_± = \frac{k_±}{\sqrt{2π}\,[k_+ (1 - D_∓) + k_- D_∓]} . $$
+
+In regression a verifier keeps rows whose label is within tσ of its own answer x·v. What is kept is a truncated normal:
+for a labeller near the verifier its mean is ρx·w + (1-ρ)x·v and its variance ρσ², ρ = 1 - 2tφ(t)/(2Φ(t) - 1).
 """
 
 from sympy import Rational, atan, cos, erf, exp, pi, sin, sqrt, tan
@@ -13,6 +16,7 @@ from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.symbols import symbols
 
 theta, right, wrong, t, T, d = symbols("angle", "right", "wrong", "threshold", "samples", "dimension")
+sigma, c2 = symbols("noise", "offset_variance")
 
 below, above = (theta - sin(theta)) / pi, (theta + sin(theta)) / pi
 ratio = wrong * (right * (1 - below) + wrong * below) / (right * (1 - above) + wrong * above) / right
@@ -20,6 +24,7 @@ wide = erf(t / sqrt(2))
 square = 1 - t * sqrt(2 / pi) * exp(-(t**2) / 2) / wide  # E z² and E |z| of |z| < t
 size = sqrt(2 / pi) * (1 - exp(-(t**2) / 2)) / wide
 learning = (1 + wrong / right) / 2
+pulled = t * sqrt(2 / pi) * exp(-(t**2) / 2) / wide  # 1 - ρ
 
 FORMULAS = (
     Formula(
@@ -85,5 +90,30 @@ FORMULAS = (
         source="derived here",
         derivation="On |z| < t the fit on signs has β = E|z|/E z², ν = 1 - (E|z|)²/E z². Near zero h → t²/9: rows at "
         "the labeller's own boundary copy it almost without noise, its errors included.",
+    ),
+    Formula(
+        name="verified_regression_pull",
+        title="How much of a labeller is left in labels within tσ of a verifier's answers",
+        left=r"\rho",
+        expression=1 - pulled,
+        arguments=("threshold",),
+        regime="exact",
+        source="arXiv 2510.16657; the form derived here",
+        derivation="The mean of a normal variable that is kept in an interval moves with its centre by the variance of "
+        "what is kept, over the variance before. To first order in the distance of labeller and verifier.",
+    ),
+    Formula(
+        name="verified_regression_error",
+        title="Test error after many verified generations of least squares",
+        left=r"E_\infty",
+        expression=c2 + (1 - pulled) * sigma**2 * d / (pulled * (2 - pulled) * (T * wide - d - 1)),
+        arguments=("samples", "dimension", "noise", "threshold", "offset_variance"),
+        regime="scaling",
+        source="arXiv 2510.16657; the form derived here",
+        derivation="A generation fits on 2Φ(t) - 1 of the rows and keeps the share ρ of its distance to the verifier: "
+        "E ← ρ²E + ρσ²d/(T(2Φ(t)-1) - d - 1), as long as E ≪ σ². c² is the verifier's own error, which stays.",
+        conditions=(
+            Condition(T > (d + 1) / wide, "least squares needs more kept rows than directions: raise samples"),
+        ),
     ),
 )
