@@ -47,6 +47,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "degrees_of_freedom": "modelcollapse.numerics.questions.shortcuts",
     "optimal_ridge": "modelcollapse.numerics.questions.best_ridge",
     "optimal_stopping": "modelcollapse.numerics.questions.best_time",
+    "optimal_self_distillation": "modelcollapse.numerics.questions.best_refits",
     "tune": "modelcollapse.numerics.questions.best_values",
     "compare_strategies": "modelcollapse.numerics.questions.strategies_compared",
     "largest_synthetic_share": "modelcollapse.numerics.questions.rows_needed",

@@ -7,6 +7,7 @@ from modelcollapse.estimator import CollapseAwareClassifier as CollapseAwareClas
 from modelcollapse.estimator import CollapseAwareRidge as CollapseAwareRidge
 from modelcollapse.estimator import Provenance as Provenance
 from modelcollapse.estimators.advice import advise as advise
+from modelcollapse.numerics.questions.best_refits import optimal_self_distillation as optimal_self_distillation
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge as optimal_ridge
 from modelcollapse.numerics.questions.best_time import optimal_stopping as optimal_stopping
 from modelcollapse.numerics.questions.best_values import tune as tune
