@@ -34,6 +34,7 @@ TOPICS = (
     "random_features",
     "classes",
     "verification",
+    "self_distillation",
 )
 
 
