@@ -1,10 +1,8 @@
-"""Routes of fits that share their rows: matrix-valued first-order equivalents, derivatives in the ridges, iteration."""
+"""Routes of fits that share their rows: matrix-valued first-order equivalents, derivatives in the ridges."""
 
 import mpmath
-from formula_references import Fit, MarchenkoPastur
-from formula_route import MODERATE, route
-
-STEPS = 400  # of a recursion that forgets at least a tenth in each
+from formula_references import Fit
+from formula_route import route
 
 
 class Pair:
@@ -76,18 +74,9 @@ def _(effective_ridge, samples, noise, eigenvalues, signal):
     return error - slope**2 / curve
 
 
-@route("one_design_mixing", ranges=MODERATE | {"real_share": (0.1, 1.0)})
-def _(ridge, samples, dimension, real_share, noise, signal_energy):
-    law = MarchenkoPastur(dimension / samples)
-    ridge, share = float(ridge), float(real_share)
-
-    def last(x):
-        """Mean and variance per unit of noise along an eigenvalue x, fit after fit."""
-        mean, variance, kept = 0 * x, 0 * x, x / (x + ridge)
-        for _ in range(STEPS):
-            mean = kept * (share + (1 - share) * mean)
-            variance = (kept * (1 - share)) ** 2 * variance + (share**2 + (1 - share) ** 2) * kept**2 / x
-        return mean, variance
-
-    missed = law.mean(lambda x: (1 - last(x)[0]) ** 2, 1.0)
-    return signal_energy * missed + noise**2 * law.aspect * law.mean(lambda x: last(x)[1])
+@route("one_design_mixing", ranges=NEAR | {"second_effective_ridge": (0.02, 3.0), "real_share": (0.05, 1.0)})
+def _(effective_ridge, second_effective_ridge, samples, real_share, noise, eigenvalues, signal):
+    pair = Pair(effective_ridge, samples, eigenvalues)
+    gain = pair.noise(pair.fit.ridge, Fit(second_effective_ridge, samples, eigenvalues).ridge)
+    rounds = mpmath.nsum(lambda i: (1 - real_share) ** (2 * i), [0, mpmath.inf])
+    return pair.fit.missed(signal) + noise**2 * (real_share**2 + (1 - real_share) ** 2) * rounds * gain

@@ -165,8 +165,8 @@ def quadrature_error(kind, parameters, path):
     r"""The largest error of r_N on the spectrum, and that of the noise filter (1 − r)²/x relative to its largest value,
     for refits to 1/x.
 
-    The spectrum is [0, ∞), for gradient descent [0, 2/h], for refits up to its bound, sampled evenly in log Z. Sees a contour with too few
-    nodes and one whose growth costs too many digits.
+    The spectrum is [0, ∞), for gradient descent [0, 2/h], for refits up to its bound, sampled evenly in log Z. Sees a
+    contour with too few nodes and one whose growth costs too many digits.
 
     >>> parameters = (np.float64(3.0),)
     >>> bool(quadrature_error("gradient-flow", parameters, contour("gradient-flow", parameters)) < 1e-12)

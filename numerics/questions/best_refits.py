@@ -114,8 +114,8 @@ def optimal_self_distillation(model, values=None, *, rounds=1):
     require_found(converged, grid.shape)
     if np.any(rounding > _LOST):
         raise ValueError(
-            f"rounds = {rounds} at a ridge so far above the eigenvalues of the inputs is lost in rounding; give a ridge "
-            "nearer to them, or fewer rounds"
+            f"rounds = {rounds} at a ridge so far above the eigenvalues of the inputs is lost in rounding; give a "
+            "smaller ridge, or fewer rounds"
         )
     form, units = (np.moveaxis(np.array(x), 0, -1) for x in (form[:count], form[count:]))
     return _best(form, units, rounding)

@@ -107,18 +107,14 @@ _errors = compiled(_plain_errors, "rounds")
 
 def _product(left, right):
     """The product of two power series in two variables, coefficients by their powers, as far as both are known."""
-    return {
-        (i, l): sum(left[n, m] * right[i - n, l - m] for n in range(i + 1) for m in range(l + 1)) for i, l in left
-    }
+    return {(i, l): sum(left[n, m] * right[i - n, l - m] for n in range(i + 1) for m in range(l + 1)) for i, l in left}
 
 
 def _reciprocal(gain, left):
     """1/(T − T g) by the series of T g and T − T g itself."""
     found = {}
     for i, l in sorted(gain):
-        rest = sum(
-            gain[n, m] * found[i - n, l - m] for n in range(i + 1) for m in range(l + 1) if (n, m) != (0, 0)
-        )
+        rest = sum(gain[n, m] * found[i - n, l - m] for n in range(i + 1) for m in range(l + 1) if (n, m) != (0, 0))
         found[i, l] = divide(rest if (i, l) != (0, 0) else 1.0 + 0 * left, left)
     return found
 
@@ -140,9 +136,7 @@ def _turned(fitted, first, second, orders):
             for n in orders
         ]
     powers = _powers(delta, one, count)
-    return [
-        [sum(c * factorial(n) * power[n] for n, c in enumerate(_operator(i))) for i in orders] for power in powers
-    ]
+    return [[sum(c * factorial(n) * power[n] for n, c in enumerate(_operator(i))) for i in orders] for power in powers]
 
 
 def _powers(series, one, count):

@@ -52,7 +52,7 @@ REFIT_RIDGE = Domain(
     low=0,
     low_open=True,
     high_open=True,
-    remedy="give a finite ridge above 0; refits of least squares and of the null model change nothing: use fit(..., ridge)",
+    remedy="give a finite ridge above 0; refits of least squares and of the null model change nothing: fit(..., ridge)",
 )
 REFIT_WEIGHT = Domain(low_open=True, high_open=True, remedy="give a finite weight of the fit's own predictions")
 MOST_REFITS = 30  # as many as the contour serves

@@ -17,17 +17,12 @@ Orthonormal designs, where S = I, have other optima: at ridge 1/2 and unit noise
 isotropic Gaussian rows with d = T/2 have 1 + (√2 - 1) = 1.4142, noise of the test point included.
 """
 
-from sympy import Rational, sqrt
-
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.clean_errors import clean, isotropic_clean, isotropic_clean_stable
-from modelcollapse.theory.records.effective_ridges import isotropic, isotropic_stable
+from modelcollapse.theory.records.clean_errors import clean
 from modelcollapse.theory.records.sums import RESOLVED, T, df_1, df_2, j, kappa, s, total
 from modelcollapse.theory.symbols import symbols
 
-sigma, theta, other, lam, d, rho2, alpha = symbols(
-    "noise", "signal", "second_effective_ridge", "ridge", "dimension", "signal_energy", "real_share"
-)
+sigma, theta, other, alpha = symbols("noise", "signal", "second_effective_ridge", "real_share")
 
 p, q = s[j] / (s[j] + kappa), kappa / (s[j] + kappa)
 p_2, q_2 = s[j] / (s[j] + other), other / (s[j] + other)
@@ -41,28 +36,11 @@ curve = speed**2 * (
 )
 
 SOURCE = "derived here; with Das, Sanghavi 2023 (arXiv 2301.13304), Pareek, Du, Oh 2024 (arXiv 2407.04600)"
+OTHER_RESOLVED = Condition(T > total(p_2), RESOLVED.sentence.replace("effective", "second_effective"))
 FITTED = Condition(kappa > 0, "without a ridge a refit changes nothing: raise effective_ridge")
 SOME = Condition(alpha > 0, "without the truth the labels are forgotten: raise real_share")
 
-phi = d / T
-real, half = lam / alpha, lam / (2 - alpha)  # the ridges that the mean and, with the mean's, the variance see
-mixed = alpha**2 + (1 - alpha) ** 2
-
-
-def root(ridge):
-    """κ's square root, isotropic."""
-    return sqrt((ridge + phi - 1) ** 2 + 4 * ridge)
-
-
-def passed(k, k_2):
-    """(κ_1 - κ_2)/(λ_1 - λ_2) over (1 + κ_1)(1 + κ_2)."""
-    rise = Rational(1, 2) + (real + half + 2 * phi + 2) / (2 * (root(real) + root(half)))
-    return rise / ((1 + k) * (1 + k_2))
-
-
-def endless(k, k_2, bias):
-    """The error of labels mixed for ever on one design, isotropic, at the effective ridges of both ridges."""
-    return bias + sigma**2 * mixed / (alpha * (2 - alpha)) * phi * passed(k, k_2)
+mixed = (alpha**2 + (1 - alpha) ** 2) / (alpha * (2 - alpha))
 
 
 FORMULAS = (
@@ -75,7 +53,7 @@ FORMULAS = (
         regime="proportional limit",
         source=SOURCE,
         derivation="The equivalent of (S+λ)^{-1} Σ (S+λ')^{-1} in between; C(κ, κ) is the error on clean data.",
-        conditions=(RESOLVED, Condition(T > total(p_2), RESOLVED.sentence)),
+        conditions=(RESOLVED, OTHER_RESOLVED),
         limits=(("second_effective_ridge", kappa, clean),),
     ),
     Formula(
@@ -102,26 +80,18 @@ FORMULAS = (
     ),
     Formula(
         name="one_design_mixing",
-        title="Test error of labels mixed for ever on one design, isotropic inputs",
+        title="Test error of labels mixed for ever on one design",
         left=r"E_\infty",
-        expression=endless(
-            isotropic(real, phi - 1), isotropic(half, phi - 1), isotropic_clean(isotropic(real, phi - 1)).subs(sigma, 0)
+        expression=b / (1 - g) + sigma**2 * mixed * shared / (1 - shared),
+        arguments=(
+            *("effective_ridge", "second_effective_ridge", "samples", "real_share", "noise", "eigenvalues", "signal"),
         ),
-        computed_as=endless(
-            isotropic_stable(real, (d - T) / T),
-            isotropic_stable(half, (d - T) / T),
-            isotropic_clean_stable(isotropic_stable(real, (d - T) / T)).subs(sigma, 0),
-        ),
-        arguments=("ridge", "samples", "dimension", "real_share", "noise", "signal_energy"),
         regime="proportional limit",
         source="derived here",
-        derivation="On one design the recursion ŵ ← H(α y_real + (1-α) y_own)/X has the mean of ridge λ/α and the "
-        "variance σ²(α² + (1-α)²) x/((αx+λ)((2-α)x+λ))/T along an eigenvalue x of S, the divided difference of "
-        "resolvents at λ/α and λ/(2-α). As λ → 0 the best share is the golden ratio, as for fresh rows.",
-        conditions=(SOME,),
-        limits=(
-            ("ridge", 0, sigma**2 * d / (T - d) * mixed / (alpha * (2 - alpha))),
-            ("real_share", 1, isotropic_clean(isotropic(lam, phi - 1))),
-        ),
+        derivation="Ridge λ on rows whose labels are α·(fresh real ones) + (1-α)·(own predictions, with noise), round "
+        "after round: κ is the effective ridge of λ/α, κ' that of λ/(2-α). Along an eigenvalue x of S the fits have "
+        "the mean of ridge λ/α and the variance σ²(α² + (1-α)²) x/((αx+λ)((2-α)x+λ))/T, what noise adds to the cross-risk "
+        "of the two. For T > d and λ → 0 the best α is the golden ratio, as for fresh rows.",
+        conditions=(RESOLVED, OTHER_RESOLVED, SOME),
     ),
 )

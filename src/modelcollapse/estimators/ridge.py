@@ -18,7 +18,12 @@ from modelcollapse.estimators.mix import (
 )
 from modelcollapse.estimators.mix_origins import read_mix
 from modelcollapse.estimators.shared import CollapseAware, counts_of
+from modelcollapse.numerics.provenance.refit_path import refit_path
 from modelcollapse.theory.numbers.domains import RIDGE
+from modelcollapse.theory.numbers.leaves import leaf
+from modelcollapse.theory.pipelines.filters import REFIT_WEIGHT
+
+_OR_AUTO = 'give a finite number, or "auto"'
 
 
 class CollapseAwareRidge(CollapseAware):
@@ -48,6 +53,10 @@ class CollapseAwareRidge(CollapseAware):
         What a synthetic row weighs in the fit, relative to a real one. "equal": as much. "auto": chosen together with
         the ridge, by the real rows that `origin` marks (at least four; with none of them, or nothing but them,
         "equal"). A dict gives the weights, one for every synthetic origin.
+    distill : None, "auto" or number
+        The weight ξ of self-distillation: the ridge fit is refitted once, at the same ridge, on (1 - ξ)·labels +
+        ξ·(its own predictions of the same rows). "auto": chosen together with the ridge by exact leave-one-out; a
+        number is taken as it is. For labels of one kind: not with provenance, origin, sample_weight or weights.
     ridges : "auto" or array of shape (L,)
         The λ to choose from (alpha divided by rows). "auto": twelve per decade over eleven decades around the
         mean eigenvalue.
@@ -59,6 +68,8 @@ class CollapseAwareRidge(CollapseAware):
     ----------
     ridge_, alpha_ : float
         The chosen λ, and λ times rows (of positive weight) as scikit-learn's Ridge and KernelRidge want it.
+    distill_weight_ : float
+        The weight of self-distillation, 0 without.
     weights_ : dict from mark of origin to weight
         {} where nothing is marked.
     report_ : dict of arrays of shape (3,), or None
@@ -81,7 +92,7 @@ class CollapseAwareRidge(CollapseAware):
     coef_ or dual_coef_, intercept_
         Of the linear model; for other kernels predictions are k(x, X_fit_) @ dual_coef_ + intercept_.
     criterion_ : str
-        "gcv" (nothing to correct), "noise" (least-squares generators; exact), "noise, posterior" (the same
+        "gcv" (nothing to correct), "leave-one-out" (with distill), "noise" (least-squares generators; exact), "noise, posterior" (the same
         where there are four rows per direction or more), "noise and bias" (generators that shrink the signal;
         eigenvalues and signal are estimated), or "gcv (fallback)".
     generator_noise_ : float or None
@@ -157,11 +168,13 @@ class CollapseAwareRidge(CollapseAware):
         ridges="auto",
         fit_intercept=True,
         weights="equal",
+        distill=None,
     ):
         provenance = generations, generator_samples, generator_noise, generator_ridge
         super().__init__(*provenance, kernel, gamma, degree, coef0, kernel_params, fit_intercept)
         self.ridges = ridges
         self.weights = weights
+        self.distill = distill
 
     def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X, y, origin=None, sample_weight=None, unlabelled=None
@@ -178,7 +191,9 @@ class CollapseAwareRidge(CollapseAware):
         Warns where the correction is not used, where the labels contradict what is said about them, where the real rows
         by themselves promise a smaller error than all rows or are too few to tell, and where they are used alone.
         """
-        pooled = self._pooled(origin, sample_weight)
+        pooled, self.distill_weight_ = self._pooled(origin, sample_weight), 0.0
+        if self.distill is not None:
+            return self._refitted(X, y, origin, sample_weight)
         if pooled or origin is None:
             self._fit(X, y, origin, unlabelled, sample_weight)
             marks = [] if origin is None else dict.fromkeys(np.asarray(origin, dtype=object).ravel().tolist())
@@ -188,6 +203,40 @@ class CollapseAwareRidge(CollapseAware):
         self._settle_mix(mix, *parts)
         for note in mix.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
+        return self
+
+    def _refitted(self, X, y, origin, sample_weight):
+        """Choose ridge and weight of a refit by leave-one-out, and fit."""
+        weight = None if isinstance(self.distill, str) and self.distill == "auto" else self.distill
+        weight = None if weight is None else leaf("distill", weight, replace(REFIT_WEIGHT, remedy=_OR_AUTO))
+        if np.ndim(weight):
+            raise TypeError(f"distill has {np.size(weight)} entries; give one number, or \"auto\"")
+        described = isinstance(self.generations, dict) or self.generations != 0
+        told = {"generations": described, "origin": origin is not None, "sample_weight": sample_weight is not None}
+        told["weights"] = not (isinstance(self.weights, str) and self.weights == "equal")
+        for name, given in told.items():
+            if given:
+                raise ValueError(
+                    f"distill = {self.distill!r} with {name} is not supported: leave-one-out takes all labels for alike; "
+                    f"leave out distill, or {name}"
+                )
+        X, y, _, eps = self._checked(X, y, None)
+        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
+        rows = self._rows(X, eps, labels, np.ones(len(X), bool), [])
+        ridges = self._candidates(rows.path)
+        found = refit_path(rows.path, rows.found.vectors, rows.targets, ridges, weight)
+        risk, at = self._smallest(ridges, found.error, self._doubtful(rows.path, ridges))
+        self.path_ = {
+            "ridge": ridges,
+            "gcv": labels.squared(found.error),
+            "corrected_risk": labels.squared(risk),
+            "degrees_of_freedom": found.degrees_of_freedom,
+        }
+        self.criterion_, self.distill_weight_ = "leave-one-out", float(found.weights[at])
+        self.generator_error_, self.generator_noise_ = 0.0, None
+        self.weights_, self.report_, self.worth_, self.label_errors_ = {}, None, None, {}
+        self._settle(float(ridges[at]), rows.path.rows)
+        self._store(rows, labels.level, ridges[[at]], y, self.distill_weight_)
         return self
 
     def _mixed(self, X, y, origin, sample_weight):

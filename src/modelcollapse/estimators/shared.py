@@ -328,11 +328,15 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         if found.reason:
             risk, criterion = error, f"{self._uncorrected} (fallback)"
             notes.append(f"{found.reason}: the {self._strength} is chosen without correction")
-        risk = np.where(doubtful, np.maximum(risk, risk[~doubtful].max()), risk)
-        equal = np.flatnonzero(risk - risk.min() <= _EQUAL * abs(risk.min()))
-        at = int(equal[self._simplest(strengths[equal])])
+        risk, at = self._smallest(strengths, risk, doubtful)
         excess = None if found.reason or not found.criterion else float(risk[at] - found.level)
         return Choice(strengths, error, df, risk, at, criterion, found.correction, excess, notes)
+
+    def _smallest(self, strengths, risk, doubtful):
+        """The risk (L,), raised where it is not believed, and the place of the strength that is chosen by it."""
+        risk = np.where(doubtful, np.maximum(risk, risk[~doubtful].max()), risk)
+        equal = np.flatnonzero(risk - risk.min() <= _EQUAL * abs(risk.min()))
+        return risk, int(equal[self._simplest(strengths[equal])])
 
     def _doubtful(self, path, strengths):
         degrees = self._residual_degrees(path, strengths)
@@ -399,10 +403,12 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         inside, outside = self._held_out(rows.path, strength)
         return outside * rows.targets + rows.found.vectors @ ((inside - outside)[:, None] * rows.path.coordinates)
 
-    def _store(self, rows, level, strength, y):
+    def _store(self, rows, level, strength, y, refitted=0.0):
+        """The model of a strength; `refitted`: the weight of its own predictions in the labels of a refit."""
         path, found = rows.path, rows.found
         penalty = path.rows * self._penalties(path, strength)[0]
-        coefficients = found.maps @ (path.coordinates / (path.values + penalty)[:, None]) * rows.unit
+        share = (1 - refitted * penalty / (path.values + penalty)) / (path.values + penalty)
+        coefficients = found.maps @ (path.coordinates * share[:, None]) * rows.unit
         if self.kernel != "linear" and self.fit_intercept:
             coefficients -= coefficients.mean(axis=0)  # sums to zero but for rounding, which large kernels amplify
         self.intercept_ = level - found.offset @ coefficients
