@@ -18,18 +18,30 @@ __all__ = ["RefitPath", "refit_path"]
 
 
 class RefitPath(NamedTuple):
-    """At ridges (L,): the weight, the leave-one-out mean square over rows and outputs, tr H without the intercept."""
+    """At ridges (L,): the weights ξ, the leave-one-out residuals (outputs, T, L), tr H without the intercept."""
 
     weights: np.ndarray
-    error: np.ndarray
+    residuals: np.ndarray
     degrees_of_freedom: np.ndarray
+
+    @property
+    def error(self):
+        """The mean square of the residuals, (L,)."""
+        return np.mean(self.residuals**2, (0, 1))
+
+    def gain(self, at, other, rival):
+        """How much smaller the mean square is at one place than at one of another RefitPath, in standard errors of the
+        mean over rows; 0 where nothing differs."""
+        gaps = np.mean(other.residuals[..., rival] ** 2 - self.residuals[..., at] ** 2, 0)
+        spread = np.std(gaps, ddof=1) / np.sqrt(len(gaps))
+        return float(np.mean(gaps) / spread) if spread > 0 else 0.0
 
 
 def refit_path(path, vectors, targets, ridges, weight=None):
     """RefitPath of a RidgePath.
 
-    vectors: (T, r), its directions; targets: (T, outputs), centred where the fit has an intercept; ridges: (L,); weight:
-    ξ of all fits, None for the best one at each ridge, which all outputs share.
+    vectors: (T, r), its directions; targets: (T, outputs), centred where the fit has an intercept; ridges: (L,);
+    weight: ξ of all fits, None for the best one at each ridge, which all outputs share.
 
     >>> from modelcollapse.numerics.provenance.ridge_path import RidgePath
     >>> x, y = np.array([[1.0], [0.0], [0.0]]), np.array([[2.0], [1.0], [0.0]])
@@ -41,7 +53,9 @@ def refit_path(path, vectors, targets, ridges, weight=None):
     kept = 1 / (path.values[:, None] + alpha)
     if path.null:
         kept, size = np.where(alpha > 0, alpha * kept, 0.0), np.ones_like(alpha)
-        outside = np.maximum(1 - np.sum(vectors**2, 1) - (len(vectors) - len(path.values) - path.null) / len(vectors), 0)
+        outside = np.maximum(
+            1 - np.sum(vectors**2, 1) - (len(vectors) - len(path.values) - path.null) / len(vectors), 0
+        )
         rest = targets - vectors @ path.coordinates
     else:  # in units of alpha, so that interpolation is a point like others
         size, outside, rest = alpha, np.zeros(len(vectors)), np.zeros_like(targets)
@@ -58,6 +72,5 @@ def refit_path(path, vectors, targets, ridges, weight=None):
         weights = np.divide(np.sum(plain * moved, (0, 1)), curve, out=np.zeros_like(curve), where=curve > 0)
     else:
         weights = np.full(len(alpha), float(weight))
-    error = np.mean((plain - weights * moved) ** 2, (0, 1))
     fitted = path.values[:, None] / (path.values[:, None] + alpha)
-    return RefitPath(weights, error, np.sum(fitted * (1 - weights * (1 - fitted)), 0))
+    return RefitPath(weights, plain - weights * moved, np.sum(fitted * (1 - weights * (1 - fitted)), 0))

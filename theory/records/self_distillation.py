@@ -90,8 +90,8 @@ FORMULAS = (
         source="derived here",
         derivation="Ridge λ on rows whose labels are α·(fresh real ones) + (1-α)·(own predictions, with noise), round "
         "after round: κ is the effective ridge of λ/α, κ' that of λ/(2-α). Along an eigenvalue x of S the fits have "
-        "the mean of ridge λ/α and the variance σ²(α² + (1-α)²) x/((αx+λ)((2-α)x+λ))/T, what noise adds to the cross-risk "
-        "of the two. For T > d and λ → 0 the best α is the golden ratio, as for fresh rows.",
+        "the mean of ridge λ/α and the variance σ²(α² + (1-α)²) x/((αx+λ)((2-α)x+λ))/T, what noise adds to the "
+        "cross-risk of the two. For T > d and λ → 0 the best α is the golden ratio, as for fresh rows.",
         conditions=(RESOLVED, OTHER_RESOLVED, SOME),
     ),
 )

@@ -17,7 +17,7 @@ from modelcollapse.estimators.mix import (
     worth_of,
 )
 from modelcollapse.estimators.mix_origins import read_mix
-from modelcollapse.estimators.shared import CollapseAware, counts_of
+from modelcollapse.estimators.shared import SURE, CollapseAware, counts_of
 from modelcollapse.numerics.provenance.refit_path import refit_path
 from modelcollapse.theory.numbers.domains import RIDGE
 from modelcollapse.theory.numbers.leaves import leaf
@@ -55,7 +55,8 @@ class CollapseAwareRidge(CollapseAware):
         "equal"). A dict gives the weights, one for every synthetic origin.
     distill : None, "auto" or number
         The weight ξ of self-distillation: the ridge fit is refitted once, at the same ridge, on (1 - ξ)·labels +
-        ξ·(its own predictions of the same rows). "auto": chosen together with the ridge by exact leave-one-out; a
+        ξ·(its own predictions of the same rows). "auto": chosen by exact leave-one-out, for one given ridge as it is,
+        else together with the ridge, and 0 unless that is better than the best plain ridge by 1.64 standard errors. A
         number is taken as it is. For labels of one kind: not with provenance, origin, sample_weight or weights.
     ridges : "auto" or array of shape (L,)
         The λ to choose from (alpha divided by rows). "auto": twelve per decade over eleven decades around the
@@ -92,9 +93,10 @@ class CollapseAwareRidge(CollapseAware):
     coef_ or dual_coef_, intercept_
         Of the linear model; for other kernels predictions are k(x, X_fit_) @ dual_coef_ + intercept_.
     criterion_ : str
-        "gcv" (nothing to correct), "leave-one-out" (with distill), "noise" (least-squares generators; exact), "noise, posterior" (the same
-        where there are four rows per direction or more), "noise and bias" (generators that shrink the signal;
-        eigenvalues and signal are estimated), or "gcv (fallback)".
+        "gcv" (nothing to correct), "leave-one-out" (with distill; it takes the place of gcv in `path_`), "noise"
+        (least-squares generators; exact), "noise, posterior" (the same where there are four rows per direction or
+        more), "noise and bias" (generators that shrink the signal; eigenvalues and signal are estimated), or
+        "gcv (fallback)".
     generator_noise_ : float or None
         The σ0 estimated from real rows, None where it was given.
     generator_error_ : float
@@ -141,6 +143,12 @@ class CollapseAwareRidge(CollapseAware):
     >>> fake = CollapseAwareRidge(generations=10, generator_samples=80, generator_noise=0.3).fit(X, y)
     >>> real.ridge_ < fake.ridge_, fake.criterion_
     (True, 'noise')
+
+    A refit on its own predictions takes back a part of the shrinkage of a ridge that is too large.
+
+    >>> large = [CollapseAwareRidge(ridges=[5.0], distill=weight).fit(X, y) for weight in (None, "auto")]
+    >>> large[1].distill_weight_ < 0, np.linalg.norm(large[0].coef_ - 1) > np.linalg.norm(large[1].coef_ - 1)
+    (True, np.True_)
 
     Rows of a good teacher weigh more than those of a bad one, and nothing has to be said about either.
 
@@ -210,22 +218,25 @@ class CollapseAwareRidge(CollapseAware):
         weight = None if isinstance(self.distill, str) and self.distill == "auto" else self.distill
         weight = None if weight is None else leaf("distill", weight, replace(REFIT_WEIGHT, remedy=_OR_AUTO))
         if np.ndim(weight):
-            raise TypeError(f"distill has {np.size(weight)} entries; give one number, or \"auto\"")
+            raise TypeError(f'distill has {np.size(weight)} entries; give one number, or "auto"')
         described = isinstance(self.generations, dict) or self.generations != 0
         told = {"generations": described, "origin": origin is not None, "sample_weight": sample_weight is not None}
         told["weights"] = not (isinstance(self.weights, str) and self.weights == "equal")
         for name, given in told.items():
             if given:
                 raise ValueError(
-                    f"distill = {self.distill!r} with {name} is not supported: leave-one-out takes all labels for alike; "
-                    f"leave out distill, or {name}"
+                    f"distill = {self.distill!r} with {name} is not supported: leave-one-out takes all labels for "
+                    f"alike; leave out distill, or {name}"
                 )
         X, y, _, eps = self._checked(X, y, None)
         labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
         rows = self._rows(X, eps, labels, np.ones(len(X), bool), [])
         ridges = self._candidates(rows.path)
-        found = refit_path(rows.path, rows.found.vectors, rows.targets, ridges, weight)
-        risk, at = self._smallest(ridges, found.error, self._doubtful(rows.path, ridges))
+        doubtful = self._doubtful(rows.path, ridges)
+        found, once = (refit_path(rows.path, rows.found.vectors, rows.targets, ridges, xi) for xi in (weight, 0.0))
+        (risk, at), (plain, rival) = (self._smallest(ridges, one.error, doubtful) for one in (found, once))
+        if weight is None and len(ridges) > 1 and found.gain(at, once, rival) < SURE:
+            found, risk, at = once, plain, rival
         self.path_ = {
             "ridge": ridges,
             "gcv": labels.squared(found.error),

@@ -49,6 +49,7 @@ from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
 
 __all__ = [
+    "SURE",
     "BaseEstimator",
     "ClassifierMixin",
     "CollapseAware",
@@ -63,7 +64,7 @@ LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
 _WORTH = 0.3  # of GCV: smaller promised gains are within the error of the plug-in in infinite dimension
 _EQUAL = 1e-9  # relative: risks that differ by less are one, and the strength that fits least is chosen
-_SURE = 1.64  # standard errors by which real rows alone must look better
+SURE = 1.64  # standard errors by which real rows alone, or a refit, must look better
 _FEWEST = 4  # real rows that are compared
 
 
@@ -388,7 +389,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         worse = np.mean(ours**2 - theirs**2, axis=1)
         if choice.excess is not None and alone.path.exhausted and choice.excess > level:
             pooled, apart, what = choice.excess, level, "against the truth, by the corrected risk"
-        elif worse.mean() > _SURE * worse.std(ddof=1) / np.sqrt(len(worse)):
+        elif worse.mean() > SURE * worse.std(ddof=1) / np.sqrt(len(worse)):
             pooled, apart, what = np.mean(ours**2), np.mean(theirs**2), "on real labels, left out, their noise included"
         else:
             return []
