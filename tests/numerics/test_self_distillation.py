@@ -72,8 +72,7 @@ def test_the_residual_is_that_of_refits_one_after_the_other(weight):
 # the error: two routes
 
 
-@pytest.mark.parametrize("rows", [60, 300])
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(("name", "rows"), [*((name, 60) for name in SOURCES), ("clean", 300)])
 def test_the_contour_is_the_parabola_of_the_cross_risk(name, rows):
     """Three weights by the contour give the vertex that derivatives of the cross-risk give; a slip of 1e-6 is seen."""
     source, ridge = SOURCES[name](rows), np.array([1e-3, 0.03, 0.5, 20.0])
