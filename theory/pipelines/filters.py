@@ -236,6 +236,9 @@ class SelfDistillation(Filter):
 
     >>> float(SelfDistillation(ridge=0.3, weight=0.0).residual(0.2) - Ridge(0.3).residual(0.2))
     0.0
+    >>> steep = SelfDistillation(ridge=0.3, weight=-1.0).residual(0.2)
+    >>> bool(abs(steep - IteratedRidge(ridge=0.3, rounds=2).residual(0.2)) < 1e-15)
+    True
     >>> often = SelfDistillation(ridge=0.3, weight=0.5, rounds=30).residual(0.2)
     >>> bool(abs(often - Ridge(0.3 / (1 - 0.5)).residual(0.2)) < 1e-9)      # many refits are another ridge
     True
