@@ -9,6 +9,7 @@ import formula_routes_classes  # noqa: F401
 import formula_routes_fits  # noqa: F401
 import formula_routes_rare  # noqa: F401
 import formula_routes_scaling
+import formula_routes_shared  # noqa: F401
 import formula_routes_sources  # noqa: F401
 import formula_routes_toys  # noqa: F401
 from formula_route import ROUTES, Route, solved

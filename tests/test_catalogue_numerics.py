@@ -60,6 +60,22 @@ def _(ridge, samples, dimension, noise, signal_energy):
     return mc.test_error(mc.isotropic(dimension, signal_energy), samples, ridge, noise).test_error
 
 
+def refitted(effective_ridge, samples, noise, eigenvalues, signal):
+    ridge = ridge_of(effective_ridge, samples, eigenvalues)
+    source = mc.truth(spectrum_of(eigenvalues, signal)).label(samples, noise)
+    return mc.optimal_self_distillation(mc.fit(source, ridge=ridge))
+
+
+@route("self_distillation_weight")
+def _(**numbers):
+    return refitted(**numbers).weight
+
+
+@route("self_distillation_error")
+def _(**numbers):
+    return refitted(**numbers).test_error
+
+
 @route("collapse_rate")
 def _(effective_ridge, samples, generator_samples, generator_noise, eigenvalues):
     ridge = ridge_of(effective_ridge, samples, eigenvalues)

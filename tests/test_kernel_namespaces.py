@@ -23,6 +23,7 @@ from modelcollapse.numerics.steps.kept import Judged, fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Atoms, Moments, mixture, readout
 from modelcollapse.numerics.steps.pooled import pooled
+from modelcollapse.numerics.steps.refits import refit_errors
 from modelcollapse.numerics.steps.repeated import accumulate, chain, clean_chain
 from modelcollapse.theory.pipelines.keeps import Verified
 from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
@@ -153,10 +154,21 @@ KERNELS = {
         trained("iterated-ridge"),
         (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, 3.0 ** np.arange(POINTS)), MODELS[0]),
     ),
+    "self-distillation": (
+        trained("self-distillation"),
+        (ATOMS_OF, SAMPLES, NOISE, (NOISE / 3, np.linspace(-3, 1.5, POINTS), np.arange(POINTS) % 4 * 1.0), MODELS[0]),
+    ),
+    "refits": (
+        lambda atoms, rows, noise, weight, ridge, start: tuple(
+            refit_errors(atoms, atoms.eigenvalues, SPECTRUM, rows, noise, weight, ridge, start, 1).form
+        ),
+        (ATOMS_OF, SAMPLES, NOISE, UNEQUAL[0], np.where(RIDGE > 0, RIDGE, 0.03), MODELS[0]),
+    ),
 }
 
 
-FILTERS = ("gradient flow", "gradient descent", "iterated ridge", "complex_ridge")
+SLOW = ("self-distillation", "refits")  # to compile
+FILTERS = ("gradient flow", "gradient descent", "iterated ridge", "self-distillation", "complex_ridge")
 
 
 def direction(arguments, seed):
@@ -172,7 +184,9 @@ def worst(found, wanted):
     return np.max(np.abs(found - wanted) / np.maximum(np.abs(wanted), floor + 1e-200), initial=0)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in KERNELS]
+)
 def test_numpy_duals_and_jax_agree(name):
     """Values to 1e-13 and derivatives to 1e-12, beside T = d and at λ = 0 too; warnings are errors.
 
@@ -180,8 +194,8 @@ def test_numpy_duals_and_jax_agree(name):
     """
     kernel, arguments = KERNELS[name]
     moved = [direction(arguments, seed) for seed in (1, 2)]
-    if name in ("gradient descent", "iterated ridge"):  # steps and rounds are whole
-        moved = [(*m[:3], (m[3][0], 0 * m[3][1]), m[4]) for m in moved]
+    if name in ("gradient descent", "iterated ridge", "self-distillation"):  # steps and rounds are whole
+        moved = [(*m[:3], (*m[3][:-1], 0 * m[3][-1]), m[4]) for m in moved]
     plain = leaves(kernel(*arguments))
     carried = leaves(kernel(*tree_map(lambda x, *t: Dual(x, np.stack(t)), arguments, *moved)))
     with jax.enable_x64(True):
@@ -204,7 +218,7 @@ def test_numpy_duals_and_jax_agree(name):
 
 
 @pytest.mark.parametrize("unit", [1e-140, 1e-22, 1e22, 1e140])
-@pytest.mark.parametrize("kind", ["gradient-flow", "gradient-descent", "iterated-ridge"])
+@pytest.mark.parametrize("kind", ["gradient-flow", "gradient-descent", "iterated-ridge", "self-distillation"])
 def test_filters_do_not_feel_the_unit_of_the_data(kind, unit):
     """Products of four resolvents, of the unit to the power −4, once left the range of numbers."""
     start = MODELS[0]._replace(variance=MODELS[0].variance * 0)
@@ -214,6 +228,8 @@ def test_filters_do_not_feel_the_unit_of_the_data(kind, unit):
         first = np.geomspace(1e-11, 1e3, POINTS) if kind != "gradient-descent" else np.full(POINTS, 0.1)
         first = first / unit if kind.startswith("gradient") else first * unit
         numbers = (first,) if kind == "gradient-flow" else (first, 3.0 ** np.arange(POINTS))
+        if kind == "self-distillation":
+            numbers = first, np.linspace(-3, 1.5, POINTS), np.arange(POINTS) % 4 * 1.0
         moments, learned, converged = filtered_step(
             kind, atoms, atoms.eigenvalues, SAMPLES, NOISE**2 * unit, numbers, start
         )

@@ -6,6 +6,7 @@ from modelcollapse.theory.pipelines.filters import (
     GradientFlow,
     IteratedRidge,
     Ridge,
+    SelfDistillation,
     largest_eigenvalue,
     refuse_unstable,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "GradientFlow",
     "IteratedRidge",
     "Ridge",
+    "SelfDistillation",
     "largest_eigenvalue",
     "refuse_unstable",
 ]

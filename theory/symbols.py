@@ -90,6 +90,7 @@ QUANTITIES = _table(
     ("generator_aspect", "phi_0", r"\varphi_0", POSITIVE, 0.3, "d/T_0"),
     ("ridge", "lambda", r"\lambda", PENALTY, 0.1, "ridge of the mean squared error"),
     ("effective_ridge", "kappa", r"\kappa", EFFECTIVE_RIDGE, 0.3, "effective ridge"),
+    ("second_effective_ridge", "kappa_2", r"\kappa'", EFFECTIVE_RIDGE, 0.1, "that of another fit on the same rows"),
     ("noise", "sigma", r"\sigma", NOISE, 0.5, "label noise of the last fit, a standard deviation"),
     ("generator_noise", "sigma_0", r"\sigma_0", NOISE, 0.4, "label noise of each generator"),
     ("generations", "n", "n", GENERATIONS, 5, "generations of fake labels before the last fit"),

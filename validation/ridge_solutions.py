@@ -7,7 +7,7 @@ of least norm. With at least as many rows as directions the normal equations are
 diagonal (Jacobi), which makes their condition that of whitened inputs whatever the eigenvalues; with fewer rows the
 Gram matrix is solved, ŵ = Rᵀ(RRᵀ + Λ)^{-1}y. Where the Cholesky pivots say that half of the digits are gone, a
 singular value decomposition is used instead. A fit by a spectral filter r(S), S = RᵀR/T, takes that decomposition
-R = UzVᵀ at once: ŵ = V (1 − r(z²/T))/z Uᵀy.
+R = UzVᵀ at once: ŵ = V (1 − r(z²/T))/z Uᵀy. Refits on own predictions are ridge fits, one after the other.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs, lstsq
 
-__all__ = ["Block", "filter_solution", "ridge_solution"]
+__all__ = ["Block", "filter_solution", "refitted_solution", "ridge_solution"]
 
 _SMALL_PIVOT = 1e-7
 _lauum, _potrf, _potrs = get_lapack_funcs(("lauum", "potrf", "potrs"))
@@ -45,6 +45,16 @@ def filter_solution(blocks, trained, samples):
     kept = singular > singular.max(initial=0) * max(rows.shape) * np.finfo(float).eps
     gain = np.divide(learned, singular, out=np.zeros_like(singular), where=kept)
     return right.T @ ((left.T @ labels).T * gain).T
+
+
+def refitted_solution(blocks, penalty, weight, rounds):
+    """ŵ (d,) or (d, k) after `rounds` refits on (1 − weight)·labels + weight·own predictions, each really solved."""
+    solution = ridge_solution(blocks, penalty)
+    for _ in range(rounds):
+        told = [(1 - weight) * block.labels + weight * (block.rows @ solution) for block in blocks]
+        blends = [block._replace(labels=labels) for block, labels in zip(blocks, told, strict=True)]
+        solution = ridge_solution(blends, penalty)
+    return solution
 
 
 def _from_normal_equations(blocks, penalty):

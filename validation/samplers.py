@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from modelcollapse.theory.pipelines.filters import SelfDistillation
 from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
 from modelcollapse.validation.feature_fits import feature_solution
 from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
-from modelcollapse.validation.ridge_solutions import Block, filter_solution, ridge_solution
+from modelcollapse.validation.ridge_solutions import Block, filter_solution, refitted_solution, ridge_solution
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
 
@@ -111,6 +112,8 @@ def _with_fewer_rows(step, blocks):
 
 
 def _solved(generator, blocks, step):
+    if isinstance(step.filter, SelfDistillation):
+        return refitted_solution(blocks, step.penalty, float(step.filter.weight), int(step.filter.rounds))
     if step.filter is not None:
         return filter_solution(blocks, step.filter, step.total)
     return feature_solution(generator, blocks, step.penalty, step.features)

@@ -18,7 +18,8 @@ so one Hankel contour in Z, the hyperbola −μ(1 − sin(α + iu)) open towards
 spectrum with the same few nodes (Weideman and Trefethen 2007; α, μ and spacing were fitted here to r and to the noise
 filter together). A closed contour would need of the order of √(s_max t) nodes instead. For at most FEW steps (rounds)
 the filter is a power of v = 1 − hx (v = λ/(x + λ)) and the contour a circle |v| = e^{RISE/k}, on which the
-trapezoid rule converges geometrically.
+trapezoid rule converges geometrically. Refits on own predictions are a polynomial in h = x/(x + λ), for any weight,
+and the contour an ellipse in h whose foci are the ends of the spectrum: growth on it is far milder than on a circle.
 
 **Certificate.** On real x the quadrature is itself a filter, r_N(x) = Σ_a W_a r(x_a)/(x_a − x), and whatever it
 computes is the exact equivalent of a fit with that filter. The expectations at hand integrate r and r ⊗ r against
@@ -38,6 +39,7 @@ from jaxtyping import Complex
 
 from modelcollapse.numerics.arrays import Array, namespace, quiet
 from modelcollapse.numerics.equivalents.ridge_equation import solve
+from modelcollapse.theory.pipelines.filters import MOST_REFITS
 
 __all__ = ["FEW", "Contour", "complex_ridge", "contour", "hankel", "quadrature_error", "residuals", "samples_left"]
 
@@ -45,6 +47,7 @@ NODES = 20
 FEW = 12
 RISE = 5.0
 TURNS = 8
+ELLIPSE = 2.0  # sum of its semi-axes over half the distance of its foci: 30 refits lose three digits
 _SHAPES = {20: (0.9258, 2.0106, 0.7027), 32: (1.0665, 2.5205, 0.3948)}  # α, u_max, μ/n
 
 
@@ -73,7 +76,10 @@ def hankel(nodes=NODES):
 
 
 def contour(kind, parameters, nodes=NODES):
-    """The contour of a filter of one of the kinds of `theory.filters`; parameters: its numbers, scalars."""
+    """The contour of a filter of one of the kinds of `theory.filters`; parameters: its numbers, scalars.
+
+    Self-distillation has one parameter more, a bound of the eigenvalues of S.
+    """
     xp = namespace(*parameters)
     complex_dtype = np.result_type(xp.result_type(*parameters), np.complex64)
     Z, dZ = (xp.asarray(x, complex_dtype) for x in hankel(nodes))
@@ -83,6 +89,13 @@ def contour(kind, parameters, nodes=NODES):
         return Contour(Z / time, dZ / time, decay)
     if kind == "ridge":
         return contour("iterated-ridge", (*parameters, xp.ones_like(parameters[0])), nodes)
+    if kind == "self-distillation":
+        ridge, weight, rounds, end = parameters
+        turn = ELLIPSE * np.exp(-1j * np.pi * (np.arange(2 * nodes) + 0.5) / (2 * nodes))
+        last = end / (end + ridge)
+        h = last * xp.asarray(0.5 + (turn + 1 / turn) / 4, complex_dtype)
+        weights = last * xp.asarray((turn - 1 / turn) / (16 * nodes), complex_dtype) / (1 - h) ** 2
+        return Contour(ridge * (h / (1 - h)), ridge * weights, _refitted(h, weight, rounds))
     scale, count = parameters
     many = xp.maximum(count, FEW + 1)
     v, half = _circle(count, complex_dtype, nodes)
@@ -97,6 +110,19 @@ def contour(kind, parameters, nodes=NODES):
     else:
         raise ValueError(f"kind = {kind!r} is no filter; the kinds are those of modelcollapse.theory.filters")
     return Contour(*(xp.where(count <= FEW, few, more) for few, more in zip(circle, open_, strict=True)))
+
+
+def _refitted(h, weight, rounds):
+    """r of `rounds` refits at h = x/(x + λ): (1 − h) Σ_{i ≤ rounds} (weight h)^i."""
+    xp = namespace(h, weight, rounds)
+
+    def add(i, carry):
+        term, total = carry
+        term = xp.where(i + 1 <= rounds, term * (weight * h), 0)
+        return term, total + term
+
+    first = 1 - h + 0 * (weight * h)
+    return xp.repeat(MOST_REFITS, add, (first, first), MOST_REFITS)[1]
 
 
 def residuals(kind, centre, durations, nodes=NODES):
@@ -136,10 +162,11 @@ def _circle(count, dtype, nodes):
 
 
 def quadrature_error(kind, parameters, path):
-    r"""The largest error of r_N on the spectrum, and that of the noise filter (1 − r)²/x relative to its largest value.
+    r"""The largest error of r_N on the spectrum, and that of the noise filter (1 − r)²/x relative to its largest value,
+    for refits to 1/x.
 
-    The spectrum is [0, ∞), for gradient descent [0, 2/h], sampled evenly in log Z. Sees a contour with too few
-    nodes and one whose growth costs too many digits.
+    The spectrum is [0, ∞), for gradient descent [0, 2/h], for refits up to its bound, sampled evenly in log Z. Sees a
+    contour with too few nodes and one whose growth costs too many digits.
 
     >>> parameters = (np.float64(3.0),)
     >>> bool(quadrature_error("gradient-flow", parameters, contour("gradient-flow", parameters)) < 1e-12)
@@ -154,6 +181,8 @@ def quadrature_error(kind, parameters, path):
     wanted = xp.where(at > 0, learned**2 / xp.where(at > 0, at, 1), 0)
     peak = wanted.max(0)
     peak = xp.where(peak > 0, peak, 1 / xp.min(xp.abs(path.nodes), 0))
+    if kind == "self-distillation":  # whose largest values may lie far from the eigenvalues
+        noise, wanted, peak = noise * at, wanted * at, 1
     return xp.maximum(xp.max(xp.abs(found - exact), 0), xp.max(xp.abs(noise - wanted), 0) / peak)
 
 
@@ -164,6 +193,11 @@ def _on_spectrum(xp, kind, parameters):
     Z = xp.asarray(np.concatenate([[0], np.geomspace(1e-4, 1e4, 97)]), parameters[0].dtype)
     if kind == "gradient-flow":
         return Z / parameters[0], xp.exp(-Z), -xp.expm1(-Z)
+    if kind == "self-distillation":
+        ridge, weight, rounds, end = parameters
+        at = xp.minimum(ridge * Z, end)
+        decay = _refitted(at / (at + ridge), weight, rounds)
+        return at, decay, 1 - decay
     scale, count = parameters
     each = xp.minimum(Z / xp.maximum(count, 1), 40)
     decay, learned = xp.exp(-each * count), -xp.expm1(-each * count)

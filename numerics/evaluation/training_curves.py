@@ -27,7 +27,7 @@ from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.surfaces import narrow_atoms
 from modelcollapse.numerics.evaluation.walk import label_model
 from modelcollapse.numerics.steps.filtered import equivalent, tolerance_of
-from modelcollapse.theory.pipelines.filters import Ridge
+from modelcollapse.theory.pipelines.filters import Ridge, SelfDistillation
 from modelcollapse.theory.pipelines.steps import FitStep
 
 __all__ = ["training_curve"]
@@ -42,7 +42,9 @@ def training_curve(question):
     """Bias, variance, those of clean labels, and flags, each (points,), flags 0 where nothing is filled in; or None."""
     grid, schedule = question.grid, question.reading.schedule
     last = schedule.steps[-1]
-    if not isinstance(last, FitStep) or last.filter is None or len(last.sources) > 1 or last.filter.filter is Ridge:
+    if not isinstance(last, FitStep) or last.filter is None or len(last.sources) > 1:
+        return None
+    if last.filter.filter in (Ridge, SelfDistillation):  # which have no duration
         return None
     if any(source.link is not None for source in last.sources):
         return None

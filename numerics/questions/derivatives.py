@@ -12,9 +12,10 @@ from modelcollapse.numerics.evaluation.traced import TracedError
 from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression
+from modelcollapse.theory.pipelines.filters import SelfDistillation
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import checked_values
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["gradient", "lower"]
@@ -98,8 +99,8 @@ def gradient(model, at):
 
     Raises
     ------
-    TypeError if a symbol has no value; ValueError for the derivative by a number of generations or rounds (whole
-    numbers), unless the chain is least squares, where the error is linear in it.
+    TypeError if a symbol has no value; ValueError for the derivative by a number of generations, rounds or refits
+    (whole numbers), unless the chain is least squares, where the error is linear in it.
 
     Examples
     --------
@@ -153,6 +154,12 @@ def _least_squares(samples, ridge, spectrum):
 
 def _refuse_whole_numbers(reading, numbers, spectrum):
     for step, filled in zip(reading.steps, reading.filled(numbers), strict=True):
+        if isinstance(step, FitStep) and step.filter is not None and step.filter.filter is SelfDistillation:
+            name, value, _ = reading.leaves[step.filter.values[-1]]
+            if free_symbols(value):
+                raise ValueError(
+                    f"{name} = {value} counts refits and has no derivative; replace it by a number with model.subs"
+                )
         if not isinstance(step, ChainStep | AccumulateStep):
             continue
         name, value, _ = reading.leaves[step.numbers[0]]

@@ -128,7 +128,9 @@ def filtered_step(kind, atoms, inputs, samples, noise_variance, parameters, star
     def one(lane):
         (s, signal, multiplicity, scale), samples, noise_variance, parameters, start = lane
         s, parameters, unit = _in_units(kind, s, parameters)
-        path, fine, idle = _safe_contour(kind, parameters, s)
+        if kind == "self-distillation":
+            parameters = (*parameters, _end(s, multiplicity, samples))
+        path, error, idle = _safe_contour(kind, parameters, s)
         here = equivalent(s, multiplicity, samples, path.nodes)
         endless = xp.any(xp.isinf(start.variance) & (s > 0))
         known = xp.where(xp.isinf(start.variance), 0, start.variance)
@@ -139,7 +141,8 @@ def filtered_step(kind, atoms, inputs, samples, noise_variance, parameters, star
         variance = learned**2 * known + xp.where(idle, 0, scale * out.variance)
         variance = xp.where(endless & (s > 0) & ~idle, np.inf, variance)
         moments = Moments(learned * start.ratio, start.deficit + null * start.ratio, variance)
-        return moments, learned, idle | (fine & here.converged)
+        allowed = xp.maximum(1, xp.max(xp.abs(xp.stop_gradient(null)), 0)) ** 2  # refits may enlarge what they learn
+        return moments, learned, idle | ((error < allowed) & here.converged)
 
     return xp.over_lanes(one, (tuple(rows), samples, noise_variance, tuple(parameters), start))
 
@@ -157,8 +160,15 @@ def _in_units(kind, eigenvalues, parameters):
     return eigenvalues / unit, (first, *rest), unit
 
 
+def _end(eigenvalues, multiplicity, samples):
+    """A bound (1 + √(d_eff/T))² of the eigenvalues of S, those of the inputs being at most 1, and a tenth more."""
+    xp = namespace(eigenvalues, multiplicity, samples)
+    trace = xp.sum(xp.where(multiplicity > 0, multiplicity * eigenvalues, 0), 0)
+    return 1.1 * xp.stop_gradient(1 + xp.sqrt(trace / samples)) ** 2
+
+
 def _safe_contour(kind, parameters, eigenvalues):
-    """The contour of a filter, whether it is accurate, and whether the filter does nothing (any contour will do).
+    """The contour of a filter, its error in units of the tolerance, whether the filter does nothing (any will do).
 
     Eigenvalues in units of the largest.
     """
@@ -174,7 +184,7 @@ def _safe_contour(kind, parameters, eigenvalues):
     path = contour(kind, parameters)
     count = parameters[-1] if kind == "gradient-descent" else 1
     numbers = tuple(map(xp.stop_gradient, parameters)), type(path)(*map(xp.stop_gradient, path))
-    return path, quadrature_error(kind, *numbers) < tolerance_of(eigenvalues, xp.stop_gradient(count)), idle
+    return path, quadrature_error(kind, *numbers) / tolerance_of(eigenvalues, xp.stop_gradient(count)), idle
 
 
 def tolerance_of(eigenvalues, count):

@@ -7,6 +7,7 @@ from modelcollapse.estimator import CollapseAwareClassifier as CollapseAwareClas
 from modelcollapse.estimator import CollapseAwareRidge as CollapseAwareRidge
 from modelcollapse.estimator import Provenance as Provenance
 from modelcollapse.estimators.advice import advise as advise
+from modelcollapse.numerics.questions.best_refits import optimal_self_distillation as optimal_self_distillation
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge as optimal_ridge
 from modelcollapse.numerics.questions.best_rounds import optimal_rounds as optimal_rounds
 from modelcollapse.numerics.questions.best_teacher import optimal_teacher as optimal_teacher
@@ -33,6 +34,7 @@ from modelcollapse.theory.pipelines import truth as truth
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
+from modelcollapse.theory.pipelines.filters import SelfDistillation as SelfDistillation
 from modelcollapse.theory.pipelines.keeps import Margin as Margin
 from modelcollapse.theory.pipelines.keeps import Verified as Verified
 from modelcollapse.theory.pipelines.links import Clip as Clip

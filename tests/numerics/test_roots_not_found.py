@@ -39,6 +39,7 @@ DOORS = {
     "gradient on a grid": lambda: mc.gradient(mixed(ridge=RIDGE), {RIDGE: np.geomspace(0.1, 1, 5)}),
     "optimal_ridge": lambda: mc.optimal_ridge(mixed()),
     "optimal_ridge of random features": lambda: mc.optimal_ridge(mc.fit(W0.label(40, 0.1), features=30)),
+    "optimal_self_distillation": lambda: mc.optimal_self_distillation(mc.fit(W0.label(40, 0.1), ridge=0.1)),
     "tune": lambda: mc.tune(mixed(ridge=RIDGE), {RIDGE: (0.01, 1)}),
     "optimal_stopping": lambda: mc.optimal_stopping(mc.fit(W0.label(40, 0.1))),
     "test_error": lambda: mc.test_error(LAW, 40, 0.1, 0.1),

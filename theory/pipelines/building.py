@@ -40,8 +40,9 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     ridge : number, grid or expression
         scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
         T < d; λ = inf is the null model.
-    filter : GradientFlow, GradientDescent or IteratedRidge, instead of a ridge
-        Training that is stopped. Several sources must then agree in weight and inputs.
+    filter : GradientFlow, GradientDescent, IteratedRidge or SelfDistillation, instead of a ridge
+        Training that is stopped, or a ridge fit that is refitted on its own predictions. Several sources must then
+        agree in weight and inputs.
     features : number m > 0, grid or expression, optional
         Fit ridge on m random features Fx of the inputs, F fresh with N(0, 1/m) entries; inf is all directions. Several
         sources must agree in weight and inputs.
@@ -72,7 +73,10 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     penalty = leaf("ridge", ridge, domains.RIDGE)
     spectrum = sources[0].model.spectrum
     if filter is not None and not isinstance(filter, Filter):
-        raise TypeError(f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent or IteratedRidge")
+        raise TypeError(
+            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge or "
+            "SelfDistillation"
+        )
     if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
         other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"
         raise ValueError(f"filter = {filter!r} comes with {other}; give one or the other")

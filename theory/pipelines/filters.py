@@ -1,4 +1,4 @@
-r"""Fits by a spectral filter: gradient flow, gradient descent, iterated ridge.
+r"""Fits by a spectral filter: gradient flow, gradient descent, iterated ridge, self-distillation.
 
 A linear fit on T rows that starts at zero and sees the data only through S = XᵀX/T and Xᵀy/T is ŵ = g(S) Xᵀy/T. What
 it has not yet learned along an eigenvalue x of S is the *residual filter*
@@ -11,6 +11,8 @@ which falls from r(0) = 1. Ridge, λ/(x + λ), is one such filter; training that
     GradientDescent(step, steps)    k steps of length h on the same loss                    r = (1 − hx)^k
     IteratedRidge(ridge, rounds)    m ridge fits, each on the residuals of those before     r = (λ/(x + λ))^m
     Ridge(ridge)                    one round of it                                         r = λ/(x + λ)
+    SelfDistillation(ridge, weight) a ridge fit, refitted on a blend of its labels and of   r = (1 − h)(1 + ξh),
+                                    its own predictions of the same rows                    h = x/(x + λ)
 
 The loss has a factor 1/2: a trainer that descends the mean squared error itself moves twice as fast, so its step h is
 `step=2*h` here. Gradient descent converges only for steps below 2/(largest eigenvalue of S): `refuse_unstable`.
@@ -37,6 +39,7 @@ __all__ = [
     "GradientFlow",
     "IteratedRidge",
     "Ridge",
+    "SelfDistillation",
     "largest_eigenvalue",
     "refuse_unstable",
 ]
@@ -45,6 +48,20 @@ TIME = Domain(low=0, high_open=True, remedy="give a finite time; training for ev
 STEP = Domain(low=0, low_open=True, high_open=True, remedy="give a positive step, below 2 / (largest eigenvalue of S)")
 STEPS = Domain(low=0, high_open=True, whole=True, remedy="give a whole number of steps")
 FILTER_RIDGE = Domain(low=0, low_open=True, high_open=True, remedy="give a positive penalty, or fit(..., ridge=0)")
+REFIT_RIDGE = Domain(
+    low=0,
+    low_open=True,
+    high_open=True,
+    remedy="give a finite ridge above 0; refits of least squares and of the null model change nothing: fit(..., ridge)",
+)
+REFIT_WEIGHT = Domain(low_open=True, high_open=True, remedy="give a finite weight of the fit's own predictions")
+MOST_REFITS = 30  # as many as the contour serves
+REFITS = Domain(
+    low=0,
+    high=MOST_REFITS,
+    whole=True,
+    remedy="give a whole number of refits; many of a weight between -1 and 1 come to fit(..., ridge / (1 - weight))",
+)
 FILTER_ROUNDS = Domain(low=1, high_open=True, whole=True, remedy="give at least one round, a whole number")
 
 
@@ -81,6 +98,8 @@ class Filter:
     def strength(self):
         """The ridge λ that learns a small eigenvalue x equally much, r(x) ≃ 1 − x/λ; inf for no training.
 
+        Of refits that of each single one.
+
         >>> GradientFlow(time=4.0).strength, GradientDescent(step=0.5, steps=8).strength, IteratedRidge(1.0, 4).strength
         (np.float64(0.25), np.float64(0.25), np.float64(0.25))
         """
@@ -91,7 +110,7 @@ class Filter:
         raise NotImplementedError
 
     def _speed(self, numbers):
-        """−r'(0)."""
+        """1/strength."""
         raise NotImplementedError
 
     def __eq__(self, other):
@@ -192,6 +211,59 @@ class Ridge(Filter):
 
     def _speed(self, numbers):
         (ridge,) = numbers
+        return 1 / ridge
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class SelfDistillation(Filter):
+    """A ridge fit that is refitted `rounds` times on labels that it wrote itself, for the same inputs.
+
+    Each refit is a ridge fit at the same `ridge` on (1 − weight)·labels + weight·(predictions of the fit before), the
+    labels being those of the first fit, noise included. Its residual filter is, with h = x/(x + λ) and ξ the weight,
+
+        r(x) = (1 − h) (1 + ξh + … + (ξh)^rounds) .
+
+    Parameters
+    ----------
+    ridge : λ > 0, of all fits
+    weight : ξ, any real number. 0 is the ridge fit, 1 forgets the labels; above 1 a refit exaggerates what the fit
+        before did, below 0 it takes part of the shrinkage back
+    rounds : whole number of refits from 0, the ridge fit, to 30
+
+    Raises ValueError for numbers outside their domain, TypeError for a wrong type. Derived here; ξ = 1 is
+    self-distillation as in Mobahi, Farajtabar, Bartlett 2020 (arXiv 2002.05715), any ξ as in Das, Sanghavi 2023
+    (arXiv 2301.13304).
+
+    >>> float(SelfDistillation(ridge=0.3, weight=0.0).residual(0.2) - Ridge(0.3).residual(0.2))
+    0.0
+    >>> steep = SelfDistillation(ridge=0.3, weight=-1.0).residual(0.2)
+    >>> bool(abs(steep - IteratedRidge(ridge=0.3, rounds=2).residual(0.2)) < 1e-15)
+    True
+    >>> often = SelfDistillation(ridge=0.3, weight=0.5, rounds=30).residual(0.2)
+    >>> bool(abs(often - Ridge(0.3 / (1 - 0.5)).residual(0.2)) < 1e-9)      # many refits are another ridge
+    True
+    """
+
+    ridge: object
+    weight: object
+    rounds: object = 1
+
+    kind = "self-distillation"
+    domains: ClassVar = {"ridge": REFIT_RIDGE, "weight": REFIT_WEIGHT, "rounds": REFITS}
+
+    def _residual(self, x, numbers):
+        ridge, weight, rounds = numbers
+        total = x + ridge
+        kept, term = weight * (x / total), ridge / total
+        residual = term
+        for i in range(1, int(np.max(rounds, initial=0)) + 1):
+            term = np.where(i <= rounds, term * kept, 0)
+            residual = residual + term
+        return residual
+
+    def _speed(self, numbers):
+        """Of the first fit: what all refits share."""
+        ridge, _, _ = numbers
         return 1 / ridge
 
 

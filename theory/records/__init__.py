@@ -36,6 +36,7 @@ TOPICS = (
     "random_features",
     "classes",
     "verification",
+    "self_distillation",
 )
 
 

@@ -17,8 +17,13 @@ from modelcollapse.estimators.mix import (
     worth_of,
 )
 from modelcollapse.estimators.mix_origins import read_mix
-from modelcollapse.estimators.shared import CollapseAware, counts_of
+from modelcollapse.estimators.shared import SURE, CollapseAware, counts_of
+from modelcollapse.numerics.provenance.refit_path import refit_path
 from modelcollapse.theory.numbers.domains import RIDGE
+from modelcollapse.theory.numbers.leaves import leaf
+from modelcollapse.theory.pipelines.filters import REFIT_WEIGHT
+
+_OR_AUTO = 'give a finite number, or "auto"'
 
 
 class CollapseAwareRidge(CollapseAware):
@@ -48,6 +53,11 @@ class CollapseAwareRidge(CollapseAware):
         What a synthetic row weighs in the fit, relative to a real one. "equal": as much. "auto": chosen together with
         the ridge, by the real rows that `origin` marks (at least four; with none of them, or nothing but them,
         "equal"). A dict gives the weights, one for every synthetic origin.
+    distill : None, "auto" or number
+        The weight ξ of self-distillation: the ridge fit is refitted once, at the same ridge, on (1 - ξ)·labels +
+        ξ·(its own predictions of the same rows). "auto": chosen by exact leave-one-out, for one given ridge as it is,
+        else together with the ridge, and 0 unless that is better than the best plain ridge by 1.64 standard errors. A
+        number is taken as it is. For labels of one kind: not with provenance, origin, sample_weight or weights.
     ridges : "auto" or array of shape (L,)
         The λ to choose from (alpha divided by rows). "auto": twelve per decade over eleven decades around the
         mean eigenvalue.
@@ -59,6 +69,8 @@ class CollapseAwareRidge(CollapseAware):
     ----------
     ridge_, alpha_ : float
         The chosen λ, and λ times rows (of positive weight) as scikit-learn's Ridge and KernelRidge want it.
+    distill_weight_ : float
+        The weight of self-distillation, 0 without.
     weights_ : dict from mark of origin to weight
         {} where nothing is marked.
     report_ : dict of arrays of shape (3,), or None
@@ -81,9 +93,10 @@ class CollapseAwareRidge(CollapseAware):
     coef_ or dual_coef_, intercept_
         Of the linear model; for other kernels predictions are k(x, X_fit_) @ dual_coef_ + intercept_.
     criterion_ : str
-        "gcv" (nothing to correct), "noise" (least-squares generators; exact), "noise, posterior" (the same
-        where there are four rows per direction or more), "noise and bias" (generators that shrink the signal;
-        eigenvalues and signal are estimated), or "gcv (fallback)".
+        "gcv" (nothing to correct), "leave-one-out" (with distill; it takes the place of gcv in `path_`), "noise"
+        (least-squares generators; exact), "noise, posterior" (the same where there are four rows per direction or
+        more), "noise and bias" (generators that shrink the signal; eigenvalues and signal are estimated), or
+        "gcv (fallback)".
     generator_noise_ : float or None
         The σ0 estimated from real rows, None where it was given.
     generator_error_ : float
@@ -131,6 +144,12 @@ class CollapseAwareRidge(CollapseAware):
     >>> real.ridge_ < fake.ridge_, fake.criterion_
     (True, 'noise')
 
+    A refit on its own predictions takes back a part of the shrinkage of a ridge that is too large.
+
+    >>> large = [CollapseAwareRidge(ridges=[5.0], distill=weight).fit(X, y) for weight in (None, "auto")]
+    >>> large[1].distill_weight_ < 0, np.linalg.norm(large[0].coef_ - 1) > np.linalg.norm(large[1].coef_ - 1)
+    (True, np.True_)
+
     Rows of a good teacher weigh more than those of a bad one, and nothing has to be said about either.
 
     >>> origin, truth = np.repeat(["real", "model"], [20, 80]), np.ones(40)
@@ -157,11 +176,13 @@ class CollapseAwareRidge(CollapseAware):
         ridges="auto",
         fit_intercept=True,
         weights="equal",
+        distill=None,
     ):
         provenance = generations, generator_samples, generator_noise, generator_ridge
         super().__init__(*provenance, kernel, gamma, degree, coef0, kernel_params, fit_intercept)
         self.ridges = ridges
         self.weights = weights
+        self.distill = distill
 
     def fit(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, X, y, origin=None, sample_weight=None, unlabelled=None
@@ -178,7 +199,9 @@ class CollapseAwareRidge(CollapseAware):
         Warns where the correction is not used, where the labels contradict what is said about them, where the real rows
         by themselves promise a smaller error than all rows or are too few to tell, and where they are used alone.
         """
-        pooled = self._pooled(origin, sample_weight)
+        pooled, self.distill_weight_ = self._pooled(origin, sample_weight), 0.0
+        if self.distill is not None:
+            return self._refitted(X, y, origin, sample_weight)
         if pooled or origin is None:
             self._fit(X, y, origin, unlabelled, sample_weight)
             marks = [] if origin is None else dict.fromkeys(np.asarray(origin, dtype=object).ravel().tolist())
@@ -188,6 +211,43 @@ class CollapseAwareRidge(CollapseAware):
         self._settle_mix(mix, *parts)
         for note in mix.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
+        return self
+
+    def _refitted(self, X, y, origin, sample_weight):
+        """Choose ridge and weight of a refit by leave-one-out, and fit."""
+        weight = None if isinstance(self.distill, str) and self.distill == "auto" else self.distill
+        weight = None if weight is None else leaf("distill", weight, replace(REFIT_WEIGHT, remedy=_OR_AUTO))
+        if np.ndim(weight):
+            raise TypeError(f'distill has {np.size(weight)} entries; give one number, or "auto"')
+        described = isinstance(self.generations, dict) or self.generations != 0
+        told = {"generations": described, "origin": origin is not None, "sample_weight": sample_weight is not None}
+        told["weights"] = not (isinstance(self.weights, str) and self.weights == "equal")
+        for name, given in told.items():
+            if given:
+                raise ValueError(
+                    f"distill = {self.distill!r} with {name} is not supported: leave-one-out takes all labels for "
+                    f"alike; leave out distill, or {name}"
+                )
+        X, y, _, eps = self._checked(X, y, None)
+        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
+        rows = self._rows(X, eps, labels, np.ones(len(X), bool), [])
+        ridges = self._candidates(rows.path)
+        doubtful = self._doubtful(rows.path, ridges)
+        found, once = (refit_path(rows.path, rows.found.vectors, rows.targets, ridges, xi) for xi in (weight, 0.0))
+        (risk, at), (plain, rival) = (self._smallest(ridges, one.error, doubtful) for one in (found, once))
+        if weight is None and len(ridges) > 1 and found.gain(at, once, rival) < SURE:
+            found, risk, at = once, plain, rival
+        self.path_ = {
+            "ridge": ridges,
+            "gcv": labels.squared(found.error),
+            "corrected_risk": labels.squared(risk),
+            "degrees_of_freedom": found.degrees_of_freedom,
+        }
+        self.criterion_, self.distill_weight_ = "leave-one-out", float(found.weights[at])
+        self.generator_error_, self.generator_noise_ = 0.0, None
+        self.weights_, self.report_, self.worth_, self.label_errors_ = {}, None, None, {}
+        self._settle(float(ridges[at]), rows.path.rows)
+        self._store(rows, labels.level, ridges[[at]], y, self.distill_weight_)
         return self
 
     def _mixed(self, X, y, origin, sample_weight):

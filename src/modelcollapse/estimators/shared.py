@@ -49,6 +49,7 @@ from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
 
 __all__ = [
+    "SURE",
     "BaseEstimator",
     "ClassifierMixin",
     "CollapseAware",
@@ -63,7 +64,7 @@ LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
 _WORTH = 0.3  # of GCV: smaller promised gains are within the error of the plug-in in infinite dimension
 _EQUAL = 1e-9  # relative: risks that differ by less are one, and the strength that fits least is chosen
-_SURE = 1.64  # standard errors by which real rows alone must look better
+SURE = 1.64  # standard errors by which real rows alone, or a refit, must look better
 _FEWEST = 4  # real rows that are compared
 
 
@@ -328,11 +329,15 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         if found.reason:
             risk, criterion = error, f"{self._uncorrected} (fallback)"
             notes.append(f"{found.reason}: the {self._strength} is chosen without correction")
-        risk = np.where(doubtful, np.maximum(risk, risk[~doubtful].max()), risk)
-        equal = np.flatnonzero(risk - risk.min() <= _EQUAL * abs(risk.min()))
-        at = int(equal[self._simplest(strengths[equal])])
+        risk, at = self._smallest(strengths, risk, doubtful)
         excess = None if found.reason or not found.criterion else float(risk[at] - found.level)
         return Choice(strengths, error, df, risk, at, criterion, found.correction, excess, notes)
+
+    def _smallest(self, strengths, risk, doubtful):
+        """The risk (L,), raised where it is not believed, and the place of the strength that is chosen by it."""
+        risk = np.where(doubtful, np.maximum(risk, risk[~doubtful].max()), risk)
+        equal = np.flatnonzero(risk - risk.min() <= _EQUAL * abs(risk.min()))
+        return risk, int(equal[self._simplest(strengths[equal])])
 
     def _doubtful(self, path, strengths):
         degrees = self._residual_degrees(path, strengths)
@@ -384,7 +389,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         worse = np.mean(ours**2 - theirs**2, axis=1)
         if choice.excess is not None and alone.path.exhausted and choice.excess > level:
             pooled, apart, what = choice.excess, level, "against the truth, by the corrected risk"
-        elif worse.mean() > _SURE * worse.std(ddof=1) / np.sqrt(len(worse)):
+        elif worse.mean() > SURE * worse.std(ddof=1) / np.sqrt(len(worse)):
             pooled, apart, what = np.mean(ours**2), np.mean(theirs**2), "on real labels, left out, their noise included"
         else:
             return []
@@ -399,10 +404,12 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         inside, outside = self._held_out(rows.path, strength)
         return outside * rows.targets + rows.found.vectors @ ((inside - outside)[:, None] * rows.path.coordinates)
 
-    def _store(self, rows, level, strength, y):
+    def _store(self, rows, level, strength, y, refitted=0.0):
+        """The model of a strength; `refitted`: the weight of its own predictions in the labels of a refit."""
         path, found = rows.path, rows.found
         penalty = path.rows * self._penalties(path, strength)[0]
-        coefficients = found.maps @ (path.coordinates / (path.values + penalty)[:, None]) * rows.unit
+        share = (1 - refitted * penalty / (path.values + penalty)) / (path.values + penalty)
+        coefficients = found.maps @ (path.coordinates * share[:, None]) * rows.unit
         if self.kernel != "linear" and self.fit_intercept:
             coefficients -= coefficients.mean(axis=0)  # sums to zero but for rounding, which large kernels amplify
         self.intercept_ = level - found.offset @ coefficients
