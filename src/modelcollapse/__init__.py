@@ -34,6 +34,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "GradientFlow": "modelcollapse.theory.pipelines.filters",
     "GradientDescent": "modelcollapse.theory.pipelines.filters",
     "IteratedRidge": "modelcollapse.theory.pipelines.filters",
+    "OnePassSGD": "modelcollapse.theory.pipelines.sgd",
     **dict.fromkeys(("Sign", "Probit", "Logistic", "Clip", "Quantised"), "modelcollapse.theory.pipelines.links"),
     "panel": "modelcollapse.theory.pipelines.panels",
     **dict.fromkeys(("Verified", "Margin"), "modelcollapse.theory.pipelines.keeps"),

@@ -29,6 +29,7 @@ from modelcollapse.theory.pipelines import truth as truth
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
+from modelcollapse.theory.pipelines.sgd import OnePassSGD as OnePassSGD
 from modelcollapse.theory.pipelines.keeps import Margin as Margin
 from modelcollapse.theory.pipelines.keeps import Verified as Verified
 from modelcollapse.theory.pipelines.links import Clip as Clip

@@ -4,11 +4,11 @@ import numpy as np
 
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
-from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.keeps import Margin
 from modelcollapse.theory.pipelines.links import Logistic, Probit, Sign
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Truth
+from modelcollapse.theory.pipelines.training import Training
 from modelcollapse.theory.populations.population import Population
 from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 
@@ -29,7 +29,7 @@ def truth(spectrum: Population) -> Truth:
     return Truth(spectrum)
 
 
-def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, features: Number | None = None) -> Fit:
+def fit(*sources: Source, ridge: Number = 0.0, filter: Training | None = None, features: Number | None = None) -> Fit:
     """A fit on sources that models labelled; `ridge` is λ of the mean squared error.
 
     Parameters
@@ -39,8 +39,8 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     ridge : number, grid or expression
         scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
         T < d; λ = inf is the null model.
-    filter : GradientFlow, GradientDescent or IteratedRidge, instead of a ridge
-        Training that is stopped. Several sources must then agree in weight and inputs.
+    filter : GradientFlow, GradientDescent, IteratedRidge or OnePassSGD, instead of a ridge
+        Training that is stopped, or that sees every row once. Several sources must then agree in weight and inputs.
     features : number m > 0, grid or expression, optional
         Fit ridge on m random features Fx of the inputs, F fresh with N(0, 1/m) entries; inf is all directions. Several
         sources must agree in weight and inputs.
@@ -70,8 +70,11 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
             raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
     penalty = leaf("ridge", ridge, domains.RIDGE)
     spectrum = sources[0].model.spectrum
-    if filter is not None and not isinstance(filter, Filter):
-        raise TypeError(f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent or IteratedRidge")
+    if filter is not None and not isinstance(filter, Training):
+        raise TypeError(
+            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge "
+            "or OnePassSGD"
+        )
     if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
         other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"
         raise ValueError(f"filter = {filter!r} comes with {other}; give one or the other")
