@@ -69,7 +69,7 @@ class Fit(Model):
             for models, row, source in zip(self._grouped(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
-            return self.filter.step(sources, own)
+            return self.filter.recorded(sources, own)
         return FitStep(sources, *own)
 
     def _rebuilt(self, spectrum, parents, values):

@@ -26,7 +26,7 @@ class Training:
         """(name, leaf, domain) of every number, like those of a model."""
         return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
 
-    def step(self, sources, numbers):
+    def recorded(self, sources, numbers):
         """The step of a fit on these sources, with the rule's own numbers."""
         return self.record(sources, filter=Trained(type(self), tuple(numbers)))
 
