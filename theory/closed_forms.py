@@ -36,7 +36,6 @@ from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 __all__ = ["closed_form", "effective_ridges"]
 
 
-
 def closed_form(model: Model, *, finite_size: bool = False, in_terms_of: str = "ridge") -> Any:
     """The test error of a pipeline on an isotropic spectrum, any of whose numbers may be symbols.
 

@@ -1,4 +1,4 @@
-"""The spectral filters and one-pass SGD by their short name: `from modelcollapse.theory.filters import GradientFlow`."""
+"""Spectral filters and one-pass SGD by their short name: `from modelcollapse.theory.filters import GradientFlow`."""
 
 from modelcollapse.theory.pipelines.filters import (
     Filter,

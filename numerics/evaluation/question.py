@@ -75,7 +75,8 @@ def _refuse_pass(step, weight, inputs, atoms):
     if any(np.any((np.asarray(rows.weight) == 0) & (np.asarray(rows.samples) > 0)) for rows in step.sources):
         raise ValueError("weight = 0.0 in a pass of SGD, which would see these rows in vain; leave the source out")
     samples = sum(np.asarray(rows.samples) for rows in step.sources)
-    refuse_impossible_pass(*step.filter.values, samples, weight, inputs, atoms.signal, atoms.multiplicity)
+    length, batch = step.filter.values
+    refuse_impossible_pass(length, batch, samples, weight, inputs, atoms.signal, atoms.multiplicity)
 
 
 _REFUSALS = {GradientDescent: _refuse_long_steps, OnePassSGD: _refuse_pass}

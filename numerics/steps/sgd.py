@@ -10,7 +10,7 @@ E x xᵀCx xᵀ = 2ΣCΣ + Σ tr ΣC for one row, and independence of the rows o
 With β_j = (1 − u_j)² the mean of ŵ given w is (1 − (1 − u_j)^n) w_j, and what ŵ has beside it, independent of all
 older predictors given w, is
 
-    c_j − β_j^n E w_j² = (α_j^n − β_j^n) E w_j² + (η u_j/B) Σ_{t<n} α_j^{n−1−t} ρ_t,   ρ_t = Σ_i s_i c_i(t) + σ²:     (2)
+    c_j − β_j^n E w_j² = (α_j^n − β_j^n) E w_j² + (η u_j/B) Σ_{t<n} α_j^{n−1−t} ρ_t,   ρ_t = Σ_i s_i c_i(t) + σ²:    (2)
 
 scatter along the direction itself, and scatter that all directions share. (1) and (2) are linear in c, so sums over the
 μ_a directions of an atom obey them with u_j → μ_a u_a in the shared part, whatever μ_a > 0; directions with s_j = 0
@@ -23,11 +23,11 @@ F(0) < 1 and all δ_j > 0 is stability ((2) of `theory.pipelines.sgd`); then the
 alone, x_1 the smallest root of F = 1, and at x = 0 through the noise. So an error curve of any length costs one
 contour, not n steps, and n need not be whole. The contour is z = z_1 sech²(v − iψ), v real, with z_1 = 1 − x_1 for the
 signal, z_1 = 1 for the noise: it winds around 0 < z < z_1 from z = 0, where z^n vanishes, and near z_1 it is a parabola
-of width 1/n for long training. The trapezoid rule in v converges geometrically; `NODES` of them give 1e-10 or better for
-every n ≥ 1 and batches up to 1e6.
+of width 1/n for long training. The trapezoid rule in v converges geometrically; `NODES` of them give 1e-10 or better
+for every n ≥ 1 and batches up to 1e6.
 
 **Several labellers.** A row is of source g with chance p_g: y = x·w̄ + x·Δ_g + ε, w̄ = Σ p_g w_g, Δ_g = w_g − w̄. Since
-Σ p_g Δ_g = 0, in (1) σ² becomes Σ_g p_g(σ_g² + E‖Δ_g‖²_Σ) and every step adds 2(u_j²/B) E_g Δ_gj² to c_j.              (4)
+Σ p_g Δ_g = 0, in (1) σ² becomes Σ_g p_g(σ_g² + E‖Δ_g‖²_Σ) and every step adds 2(u_j²/B) E_g Δ_gj² to c_j.           (4)
 
 Derived here; (1) for a fixed w is classical (Feuer and Weinstein 1985).
 """

@@ -29,7 +29,6 @@ from modelcollapse.theory.pipelines import truth as truth
 from modelcollapse.theory.pipelines.filters import GradientDescent as GradientDescent
 from modelcollapse.theory.pipelines.filters import GradientFlow as GradientFlow
 from modelcollapse.theory.pipelines.filters import IteratedRidge as IteratedRidge
-from modelcollapse.theory.pipelines.sgd import OnePassSGD as OnePassSGD
 from modelcollapse.theory.pipelines.keeps import Margin as Margin
 from modelcollapse.theory.pipelines.keeps import Verified as Verified
 from modelcollapse.theory.pipelines.links import Clip as Clip
@@ -38,6 +37,7 @@ from modelcollapse.theory.pipelines.links import Probit as Probit
 from modelcollapse.theory.pipelines.links import Quantised as Quantised
 from modelcollapse.theory.pipelines.links import Sign as Sign
 from modelcollapse.theory.pipelines.panels import panel as panel
+from modelcollapse.theory.pipelines.sgd import OnePassSGD as OnePassSGD
 from modelcollapse.theory.pipelines.surrogates import surrogate as surrogate
 from modelcollapse.theory.populations.data_rows import rows as rows
 from modelcollapse.theory.populations.dense_gaussian import gaussian as gaussian

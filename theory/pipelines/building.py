@@ -72,8 +72,7 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Training | None = None, f
     spectrum = sources[0].model.spectrum
     if filter is not None and not isinstance(filter, Training):
         raise TypeError(
-            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge "
-            "or OnePassSGD"
+            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge or OnePassSGD"
         )
     if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
         other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"

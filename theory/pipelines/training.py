@@ -1,4 +1,4 @@
-"""How a fit is trained where it is no ridge fit: a named set of numbers, what spectral filters and SGD have in common."""
+"""How a fit is trained where it is no ridge fit: what spectral filters and SGD have in common."""
 
 from typing import ClassVar
 
