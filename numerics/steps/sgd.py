@@ -43,7 +43,7 @@ __all__ = ["NODES", "sgd_step"]
 NODES = 80
 WIDEST, WIDTH = 0.8, 1.8  # of the angle ψ, for one step and for many
 DIGITS = 40.0  # −log of what is left of the integrand at the end of a contour
-HALVINGS = 60
+ROUNDS = 24  # of Newton's method
 
 
 @quiet()
@@ -122,20 +122,23 @@ def _turns(xp, delta, shared, energy, noise_variance, scatter, n, batch):
 
 
 def _smallest_root(delta, shared):
-    """The smallest root of Σ shared/(δ − x) = 1, by bisection between 0 and the smallest δ."""
+    """The smallest root of F(x) = Σ shared/(δ − x) = 1, by Newton's method on 1/F.
+
+    1/F, a sum of parallel resistors, is concave in x, so a step from 0 leads to an upper bound, the smallest δ − shared
+    is another, and from there the steps fall to the root.
+    """
     xp = namespace(delta, shared)
     counts = shared > 0
-    high = xp.min(xp.where(counts, delta, np.inf), -1)
-    high = xp.where(xp.isfinite(high), high, 0.5)
+    highest = xp.min(xp.where(counts, delta - shared, np.inf), -1)
+    highest = xp.where(xp.isfinite(highest), highest, 0)
 
-    def halve(k, bracket):
-        low, high = bracket
-        middle = (low + high) / 2
-        gap = delta - middle
-        below = xp.all((gap > 0) | ~counts) & (xp.where(counts, divide(shared, gap), 0).sum(-1) < 1)
-        return xp.where(below, middle, low), xp.where(below, high, middle)
+    def descend(k, x):
+        share = divide(shared, xp.where(counts, delta - x, 1))
+        pull = share.sum(-1)
+        moved = (pull - 1) * pull / divide(share * share, shared, 0).sum(-1)
+        return xp.where(xp.isfinite(moved), xp.clip(x - moved, 0, highest), x)
 
-    return xp.repeat(HALVINGS, halve, (0 * high, high), HALVINGS)[0]
+    return xp.repeat(ROUNDS, descend, descend(0, 0 * highest), ROUNDS)
 
 
 def _contour(first, n, batch):
