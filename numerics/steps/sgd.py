@@ -74,7 +74,7 @@ def sgd_step(atoms, inputs, steps, noise_variance, apart, step, batch, start):
         delta = u * (2 - u * (1 + 1 / batch))
         lost, learned = _mean_left(xp, u, n)
         logarithm = xp.minimum(xp.where(delta > 0.5, xp.log(alpha), xp.log1p(-xp.minimum(delta, 0.5))), 0)
-        slower = -xp.expm1(n * xp.log1p(-xp.minimum(excess / alpha, 1 - 1e-15)))  # 1 − (β/α)^n
+        slower = -xp.expm1(n * xp.log1p(-xp.minimum(excess / alpha, 1 - np.finfo(u.dtype).eps)))  # 1 − (β/α)^n
         kept = xp.exp(n * logarithm)
 
         endless = xp.isinf(start.variance) & (s > 0)

@@ -5,11 +5,13 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
 
 import modelcollapse as mc
 from modelcollapse.numerics import lower
 from modelcollapse.theory import closed_form
 from modelcollapse.theory.pipelines.sgd import largest_step
+from modelcollapse.validation import strategies
 
 SGD = mc.OnePassSGD
 S, SIGNAL, COPIES = np.array([1.0, 0.4, 0.05]), np.array([0.5, 1.0, 3.0]), np.array([2.0, 5.0, 20.0])
@@ -216,6 +218,13 @@ def test_the_closed_form_of_a_chain_is_the_prediction():
     for model in (first, second, mc.fit((0.5 * first + 0.5 * second).label(samples), ridge=0.5)):
         exact = sympy.lambdify(tuple(at), closed_form(model), "mpmath")(*at.values())
         assert np.isclose(float(exact), error(model, values=at), rtol=1e-11)
+
+
+@settings(max_examples=8)
+@given(strategies.pipelines(mc.isotropic(6), max_fits=2, max_sources=1, max_samples=8, shifts=False, passes=True))
+def test_closed_forms_of_random_pipelines_with_passes(model):
+    exact, found = float(closed_form(model)), error(model)
+    assert np.isclose(exact, found, rtol=1e-9, atol=1e-12) or (np.isinf(exact) and np.isinf(found))
 
 
 # simulations
