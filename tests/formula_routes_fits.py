@@ -284,3 +284,50 @@ def _(source):
         return np.log(np.trapezoid(np.exp(-2 * r * beta * u) * forgotten**2, u))
 
     return slope(log_error, 15.0, 30.0)
+
+
+# ---- one pass of SGD: one signal direction and the others, as matrices
+
+
+def _pass_matrix(step, batch, dimension):
+    """How a step moves (c_1, Σ_{j>1} c_j) for Σ = I, entry by entry of E (I − ηS) e eᵀ (I − ηS)."""
+    others = dimension - 1
+    kept, cross = (1 - step) ** 2 + step**2 / batch, step**2 / batch
+    return mpmath.matrix([[kept + cross, cross], [cross * others, kept + cross * others]])
+
+
+@route("one_pass_error_isotropic", ranges={"samples": (10.0, 3000.0), "batch": (1.0, 30.0), "dimension": (2.0, 300.0)})
+def _(descent_step, batch, samples, dimension, noise, signal_energy):
+    values, left, right = mpmath.eig(_pass_matrix(descent_step, batch, dimension), left=True, right=True)
+    fresh = mpmath.matrix([1, dimension - 1]) * (descent_step * noise) ** 2 / batch
+    total = mpf(0)
+    for k in range(2):
+        row = left[k, :] / (left[k, :] * right[:, k])[0]
+        grown = mpmath.re(values[k]) ** (samples / batch)
+        start, added = row[0] * signal_energy, (row * fresh)[0] * (1 - grown) / (1 - values[k])
+        total += mpmath.re((grown * start + added) * (right[0, k] + right[1, k]))
+    return total
+
+
+@route("one_pass_largest_step", ranges={"batch": (1.0, 300.0), "dimension": (2.0, 1000.0)})
+def _(batch, dimension):
+    def excess(step):
+        return max(map(mpmath.re, mpmath.eig(_pass_matrix(step, batch, dimension), right=False))) - 1
+
+    low, high = mpf("1e-4"), mpf(2)
+    for _ in range(120):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
+    return low
+
+
+@route("one_pass_stationary_error", ranges={"batch": (1.0, 300.0)})
+def _(descent_step, batch, eigenvalues, noise):
+    count, scale = len(eigenvalues), descent_step**2 / batch
+    system, fresh = mpmath.eye(count), mpmath.matrix(count, 1)
+    for i, s in enumerate(eigenvalues):
+        fresh[i] = scale * s * noise**2
+        system[i, i] -= (1 - descent_step * s) ** 2 + scale * s**2
+        for k, other in enumerate(eigenvalues):
+            system[i, k] -= scale * s * other
+    return dot(eigenvalues, list(mpmath.lu_solve(system, fresh)))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import modelcollapse as mc
 from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.theory import catalogue
+from modelcollapse.theory.pipelines.sgd import largest_step
 
 ROUTES = {}
 
@@ -74,6 +75,25 @@ def _(**numbers):
 @route("self_distillation_error")
 def _(**numbers):
     return refitted(**numbers).test_error
+
+
+@route("one_pass_error_isotropic")
+def _(descent_step, batch, samples, dimension, noise, signal_energy):
+    assume(samples >= batch and descent_step < 1)  # one step at least, and none that overshoots
+    source = mc.truth(mc.isotropic(dimension, signal_energy)).label(samples, noise)
+    return mc.predict(mc.fit(source, filter=mc.OnePassSGD(descent_step, batch))).test_error
+
+
+@route("one_pass_largest_step")
+def _(batch, dimension):
+    return largest_step(np.ones(1), np.full(1, dimension), batch)
+
+
+@route("one_pass_stationary_error")
+def _(descent_step, batch, eigenvalues, noise):
+    assume(descent_step * max(eigenvalues) < 1 and descent_step * min(eigenvalues) > 1e-9)
+    source = mc.truth(spectrum_of(eigenvalues)).label(1e12 * batch, noise)
+    return mc.predict(mc.fit(source, filter=mc.OnePassSGD(descent_step, batch))).test_error
 
 
 @route("collapse_rate")

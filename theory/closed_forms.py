@@ -14,12 +14,11 @@ Several sources with the same inputs and weights are one source of T = Σ T_g ro
 """
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory.numbers.leaves import is_expression
+from modelcollapse.theory.expressions import exact, tidy
 from modelcollapse.theory.pipelines import Model
 from modelcollapse.theory.pipelines.reading import read
 from modelcollapse.theory.pipelines.steps import (
@@ -27,6 +26,7 @@ from modelcollapse.theory.pipelines.steps import (
     ChainStep,
     FitStep,
     MixtureStep,
+    SgdStep,
     SurrogateStep,
     TruthStep,
 )
@@ -34,8 +34,6 @@ from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 
 __all__ = ["closed_form", "effective_ridges"]
-
-TIDY_UP_TO = 50  # operations: longer expressions keep the shape they were built in
 
 
 def closed_form(model: Model, *, finite_size: bool = False, in_terms_of: str = "ridge") -> Any:
@@ -150,7 +148,7 @@ def _read(model, finite_size):
 
     reading = read(model)
     setting = _setting(model, finite_size)
-    numbers = [_exact(name, value) for name, value, _ in reading.leaves]
+    numbers = [exact(name, value) for name, value, _ in reading.leaves]
     mean, covariance = {}, {}
 
     def joint(i, k):
@@ -162,12 +160,12 @@ def _read(model, finite_size):
             continue
         weights, mean[i], variance = _STEPS[type(step)](setting, node, step, mean, joint)
         for k in reading.schedule.pairs[i]:
-            covariance[i, k] = _tidy(
+            covariance[i, k] = tidy(
                 variance if k == i else sum(w * joint(p, k) for w, p in zip(weights, step.parents, strict=True))
             )
     last = len(reading.steps) - 1
     error = setting.eigenvalue * ((1 - mean[last]) ** 2 * setting.signal + setting.dim * joint(last, last))
-    return _tidy(error), setting.ridges
+    return tidy(error), setting.ridges
 
 
 def _setting(model, finite_size):
@@ -178,8 +176,8 @@ def _setting(model, finite_size):
             "use mc.predict, or mc.isotropic for a formula"
         )
     if spectrum.kind[0] == "isotropic":
-        dim, signal = (_exact(name, value) for name, value in zip(("dim", "signal"), spectrum.leaves, strict=True))
-        eigenvalue = _exact("eigenvalue", 1)
+        dim, signal = (exact(name, value) for name, value in zip(("dim", "signal"), spectrum.leaves, strict=True))
+        eigenvalue = exact("eigenvalue", 1)
     else:
         sizes = {np.size(value) for value in spectrum.leaves}
         if spectrum.kind[0] == "power_law" or sizes != {1} or len(spectrum.leaves) != 3:
@@ -187,45 +185,10 @@ def _setting(model, finite_size):
                 f"{spectrum!r} has several eigenvalues and no closed form; use mc.isotropic, or mc.predict"
             )
         eigenvalue, signal, dim = (
-            _exact("atom", value.item() if isinstance(value, np.ndarray) else value) for value in spectrum.leaves
+            exact("atom", value.item() if isinstance(value, np.ndarray) else value) for value in spectrum.leaves
         )
     taken = frozenset(map(str, model.free))
     return _Setting(eigenvalue, dim, signal, finite_size, taken)
-
-
-def _exact(name, value) -> Any:
-    """A leaf as an exact SymPy number or expression."""
-    import sympy
-
-    if isinstance(value, np.ndarray):
-        raise ValueError(f"{name} is an array; give a symbol here and its values to the expression, or use mc.predict")
-    if is_expression(value):
-        return value
-    if isinstance(value, Fraction):
-        return sympy.Rational(value.numerator, value.denominator)
-    if isinstance(value, float):
-        return sympy.Rational(repr(value)) if np.isfinite(value) else sympy.oo
-    return sympy.Integer(value)
-
-
-def _tidy(expression) -> Any:
-    """The shortest of an expression, its quotient and its collected form; factoring in many symbols takes minutes."""
-    import sympy
-
-    expression = sympy.sympify(expression)
-    if expression.has(sympy.zoo, sympy.oo):
-        return sympy.oo
-    if expression.count_ops() > TIDY_UP_TO or not _short_powers(expression):
-        return expression
-    return min(sympy.together(expression), sympy.factor_terms(expression), expression, key=sympy.count_ops)
-
-
-def _short_powers(expression):
-    """Whether every symbolic power has a number or symbol as its base, and nothing is an unevaluated sum."""
-    import sympy
-
-    powers = (power for power in expression.atoms(sympy.Pow) if not power.exp.is_number)
-    return not expression.has(sympy.Sum) and all(power.base.is_Atom for power in powers)
 
 
 def _fitted(setting, eigenvalue, samples, ridge):
@@ -237,8 +200,8 @@ def _fitted(setting, eigenvalue, samples, ridge):
     if kappa == sympy.oo:
         return _Fitted(sympy.Integer(0), sympy.Integer(1), sympy.Integer(0))
     learned, null = eigenvalue / (eigenvalue + kappa), kappa / (eigenvalue + kappa)
-    spare = _tidy(inside.spare(samples, learned, least_squares))
-    return _Fitted(_tidy(learned), _tidy(null), eigenvalue / ((eigenvalue + kappa) ** 2 * spare))
+    spare = tidy(inside.spare(samples, learned, least_squares))
+    return _Fitted(tidy(learned), tidy(null), eigenvalue / ((eigenvalue + kappa) ** 2 * spare))
 
 
 def _noise(gain, risk) -> Any:
@@ -246,20 +209,18 @@ def _noise(gain, risk) -> Any:
     return risk if risk == 0 else gain * risk
 
 
-def _fit(setting, node, step, mean, joint):
+def _pooled(setting, node, step):
+    """Shares of the sources in the rows that count, these rows, the eigenvalue of the inputs and the common weight."""
     import sympy
 
-    if not step.plain:
-        trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
-        raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
-    parents, sources = step.parents, step.sources
+    sources = step.sources
     if any(source.link is not None for source in sources):
         linked = next(source.link for source in node.sources if source.link is not None)
         raise ValueError(f"link = {linked!r} in a fit has no closed form in symbols here; use mc.predict")
     if step.judges:
         raise ValueError("keep= in a fit has no closed form in symbols here; use mc.predict")
     rows, weights = ([getattr(source, name) for source in sources] for name in ("samples", "weight"))
-    kept = [g for g in range(len(parents)) if rows[g] != 0 and weights[g] != 0]
+    kept = [g for g in range(len(sources)) if rows[g] != 0 and weights[g] != 0]
     inputs = [_input(setting, source) for source in node.sources]
     if len({weights[g] for g in kept}) > 1 or len({inputs[g] for g in kept}) > 1:
         raise ValueError(
@@ -267,23 +228,62 @@ def _fit(setting, node, step, mean, joint):
             "general; use mc.predict, or give them equal weights and inputs"
         )
     samples = sum(rows[g] for g in kept)
-    s = inputs[kept[0]]
-    fitted = _fitted(setting, s, samples, step.ridge / weights[kept[0]])
-    share = [rows[g] / samples if g in kept else sympy.Integer(0) for g in range(len(parents))]
+    share = [rows[g] / samples if g in kept else sympy.Integer(0) for g in range(len(sources))]
+    return share, samples, inputs[kept[0]], weights[kept[0]]
 
+
+def _fit(setting, node, step, mean, joint):
+    if not step.plain:
+        trained = f"filter = {node.filter!r}" if node.filter is not None else f"features = {node.features}"
+        raise ValueError(f"{trained} in a fit has no closed form in symbols here; use mc.predict, or a ridge")
+    parents, sources = step.parents, step.sources
+    share, samples, s, weight = _pooled(setting, node, step)
+    fitted = _fitted(setting, s, samples, step.ridge / weight)
     weights = [fitted.learned * part for part in share]
     apart = [[weights[h] - (1 if h == g else 0) for h in range(len(parents))] for g in range(len(parents))]
     means = [sum(c * mean[p] for c, p in zip(row, parents, strict=True)) for row in apart]
-    fixed = sum(share[g] * (s * _tidy(means[g]) ** 2 * setting.signal + sources[g].noise ** 2) for g in kept)
-    variance = _noise(fitted.gain, _tidy(fixed))
+    risks = [s * tidy(m) ** 2 * setting.signal + source.noise**2 for m, source in zip(means, sources, strict=True)]
+    fixed = sum(p * risk for p, risk in zip(share, risks, strict=True))
+    variance = _noise(fitted.gain, tidy(fixed))
     for h, p in enumerate(parents):
         for k, q in enumerate(parents[: h + 1]):
             if joint(p, q) != 0:
-                risk = s * setting.dim * sum(share[g] * apart[g][h] * apart[g][k] for g in kept)
-                kept_part = weights[h] * weights[k] + _noise(fitted.gain, _tidy(risk))
-                variance += (1 if h == k else 2) * _tidy(kept_part) * joint(p, q)
+                risk = s * setting.dim * sum(p * row[h] * row[k] for p, row in zip(share, apart, strict=True))
+                kept_part = weights[h] * weights[k] + _noise(fitted.gain, tidy(risk))
+                variance += (1 if h == k else 2) * tidy(kept_part) * joint(p, q)
     m = sum(w * mean[p] for w, p in zip(weights, parents, strict=True))
-    return weights, _tidy(m), variance
+    return weights, tidy(m), variance
+
+
+def _sgd(setting, node, step, mean, joint):
+    """(1), (2) and (4) of `numerics.steps.sgd` on one eigenvalue: the sum over its directions follows one number, λ."""
+    share, samples, s, weight = _pooled(setting, node, step)
+    length, batch = step.filter.values
+    pulled, directions, parents = length * weight * s, setting.dim, step.parents
+    gap = pulled * (2 - pulled * (1 + (directions + 1) / batch))  # 1 − λ
+    if gap.is_nonpositive:
+        raise ValueError(
+            f"step = {node.filter.step} is unstable with batch = {node.filter.batch}: give a step below "
+            f"{2 * batch / (directions + batch + 1) / s / weight} = 2B/((d + B + 1) s)"
+        )
+
+    def energy(coefficients):
+        m = tidy(sum(c * mean[p] for c, p in zip(coefficients, parents, strict=True)))
+        terms = [(c, p) for c, p in zip(coefficients, parents, strict=True) if c != 0]
+        variance = sum(c * e * joint(p, q) for c, p in terms for e, q in terms)
+        return s * (m**2 * setting.signal + directions * tidy(variance)), variance
+
+    labels, variance = energy(share)
+    apart = [[(1 if h == g else 0) - p for h, p in enumerate(share)] for g in range(len(parents))]
+    scatter = sum(p * energy(row)[0] for p, row in zip(share, apart, strict=True))
+    noise = sum(p * source.noise**2 for p, source in zip(share, step.sources, strict=True))
+    steps = samples / batch
+    left, grown = (1 - pulled) ** steps, (1 - gap) ** steps
+    fresh = pulled**2 / batch * (directions * (noise + scatter) + 2 * scatter) * (1 - grown) / gap
+    added = (grown - left**2) * labels + fresh
+    weights = [(1 - left) * p for p in share]
+    m = sum(w * mean[p] for w, p in zip(weights, parents, strict=True))
+    return weights, tidy(m), (1 - left) ** 2 * variance + added / (s * directions)
 
 
 def _input(setting, source):
@@ -291,7 +291,7 @@ def _input(setting, source):
         return setting.eigenvalue
     if not setting.eigenvalue.is_number:
         raise ValueError("inputs of a source on a spectrum with a symbolic eigenvalue; give the eigenvalue as a number")
-    return _exact("inputs", shifted_eigenvalues("inputs", source.inputs, np.array([float(setting.eigenvalue)])).item())
+    return exact("inputs", shifted_eigenvalues("inputs", source.inputs, np.array([float(setting.eigenvalue)])).item())
 
 
 def _mixture(setting, node, step, mean, joint):
@@ -306,7 +306,7 @@ def _surrogate(setting, node, step, mean, joint):
     given = step.given.arrays
     if any(map(callable, given)):
         given = step.given.on(np.array([float(setting.eigenvalue)]))
-    correlation, energies = (None if x is None else _exact("surrogate", x.item()) for x in given)
+    correlation, energies = (None if x is None else exact("surrogate", x.item()) for x in given)
     error = step.error if energies is None else setting.eigenvalue * energies
     return (), step.correlation if correlation is None else correlation, error / (setting.eigenvalue * setting.dim)
 
@@ -320,7 +320,7 @@ def _chain(setting, node, step, mean, joint):
     kept = p**n
     if q == 0:
         return [kept], mean[start], joint(start, start) + (0 if n == 0 else _noise(g, n * noise**2))
-    growth = _tidy(p**2 + s * setting.dim * q**2 * g)
+    growth = tidy(p**2 + s * setting.dim * q**2 * g)
     added = g * noise**2 * (1 - growth**n) / (1 - growth)
     if p == 0:
         return [kept], kept * mean[start], joint(start, start) * kept
@@ -338,10 +338,10 @@ def _accumulate(setting, node, step, mean, joint):
     fitted = _fitted(setting, setting.eigenvalue, samples, penalty / samples)
     p, q = fitted.learned, fitted.null
     fixed = setting.eigenvalue * q**2 * mean[start] ** 2 * setting.signal + noise**2
-    first = _noise(fitted.gain, _tidy(fixed))
+    first = _noise(fitted.gain, tidy(fixed))
     if joint(start, start) != 0:
-        growth = p**2 + _noise(fitted.gain, _tidy(setting.eigenvalue * q**2 * setting.dim))
-        first += _tidy(growth) * joint(start, start)
+        growth = p**2 + _noise(fitted.gain, tidy(setting.eigenvalue * q**2 * setting.dim))
+        first += tidy(growth) * joint(start, start)
 
     def later(k):
         rows = k * samples
@@ -357,12 +357,13 @@ def _accumulate(setting, node, step, mean, joint):
         for symbol in own:
             del setting.ridges[symbol]
         rest = sympy.Sum(sympy.factor(term).subs(own), (k, 2, rounds))
-    return [p], _tidy(p * mean[start]), first + rest
+    return [p], tidy(p * mean[start]), first + rest
 
 
 _STEPS = {
     SurrogateStep: _surrogate,
     FitStep: _fit,
+    SgdStep: _sgd,
     MixtureStep: _mixture,
     ChainStep: _chain,
     AccumulateStep: _accumulate,

@@ -44,6 +44,7 @@ ANY_EXPONENT = Domain(low_open=True, high_open=True, remedy="give a finite expon
 SURVIVAL = Domain(low=0, high=1, low_open=True, remedy="a survival probability is positive, at most 1")
 INNER_SHARE = Domain(0, 1, True, True, remedy="give a share between 0 and 1")
 FOUNDERS = Domain(low=0, low_open=True, high_open=True, remedy="give a positive number of draws")
+BATCH = Domain(low=1, high_open=True, remedy="give one row or more for each step")
 KEPT_MODES = Domain(low=1, high_open=True, whole=True, remedy="give a whole number of modes")
 MODES = Domain(low=2, high_open=True, whole=True, remedy="give two modes or more")
 GROWTH = Domain(low=1, low_open=True, high_open=True, remedy="give a factor above 1")
@@ -155,6 +156,9 @@ QUANTITIES = _table(
     ("second_degrees", "df_2", r"\mathrm{df}_2", POSITIVE, 20.0, "degrees of freedom, order 2"),
     ("noise_gain", "u", "u", POSITIVE, 0.4, "df_2/(T - df_2): test error per unit of label noise variance"),
     ("feature_ratio", "varrho", r"\varrho", SHARE, 0.6, "(m - df_1)/(m - df_2)"),
+    # one pass of SGD
+    ("descent_step", "eta", r"\eta", POSITIVE, 0.1, "step of one-pass SGD on half the squared error"),
+    ("batch", "N_b", "B", BATCH, 4, "rows of each step"),
     # classes
     ("flips", "q_f", "q", FLIPS, 0.1, "share of labels that are flipped"),
     ("noise_ratio", "h", "h", POSITIVE, 0.6, "label noise over the squared gain, in units of the score's variance"),

@@ -24,7 +24,8 @@ data sets and kernels were measured to need up to 9 % for six fits on 26 rows, n
 Angles between predictors and the truth, and so error rates, are second-order expansions and never exact: they are
 allowed Σ 1/(T − df_2 − 3) over the fits, chains counted once.
 
-Fits whose mean is exact at finite size (least squares on one source, T > d + 1, Gaussian inputs) are allowed nothing.
+Fits whose mean is exact at finite size (least squares on one source, T > d + 1, and one pass of SGD, both on Gaussian
+inputs) are allowed nothing; a pass on labels through a link or on other inputs s_1/tr Σ for Σ, and for its angles.
 κ is found here by bisection of its own.
 """
 
@@ -34,7 +35,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from modelcollapse.theory.pipelines import ancestry
-from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat, SimulatedSgd
 
 __all__ = ["NOISE", "SIGNAL", "angle_allowance", "finite_size_allowance", "inverse_rows_left", "without_noise"]
 
@@ -79,6 +80,10 @@ def _share(problem, step, angles=False):
         exact = gaussian and len(rows) == 1 and step.filter is None and step.sources[0].link is None
         exact = exact and step.sources[0].keep is None
         return _inverse_left(pooled, rows.sum(), step.penalty, exact)
+    if isinstance(step, SimulatedSgd):
+        plain = gaussian and all(source.link is None for source in step.sources)
+        inputs = np.max([source.inputs for source in step.sources], 0)
+        return 0.0 if plain else np.max(inputs) / np.sum(inputs)
     if isinstance(step, SimulatedRepeat) and step.generations and np.isfinite(step.penalty):
         sizes = range(1, 1 + (step.generations if step.keep else 1))
         return max(_inverse_left(step.source.inputs, k * step.source.rows, step.penalty, gaussian) for k in sizes)

@@ -22,6 +22,7 @@ from modelcollapse.theory.pipelines.steps import (
     ChainStep,
     FitStep,
     MixtureStep,
+    SgdStep,
     SurrogateStep,
     TruthStep,
 )
@@ -29,7 +30,7 @@ from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues, shifted_eigenvalues
 from modelcollapse.validation.designs import Distribution, distribution_of
 
-__all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows", "problems_of"]
+__all__ = ["SimulatedFit", "SimulatedPoint", "SimulatedRepeat", "SimulatedRows", "SimulatedSgd", "problems_of"]
 
 
 class SimulatedRows(NamedTuple):
@@ -61,6 +62,19 @@ class SimulatedFit(NamedTuple):
     features: float = np.inf
     keep = False
     generations = 1
+
+    @property
+    def rows(self):
+        return sum(source.rows for source in self.sources)
+
+
+class SimulatedSgd(NamedTuple):
+    """One pass of SGD from zero, `batch` rows a step, each from a source by its share of the rows."""
+
+    parents: tuple
+    sources: tuple
+    step: float
+    batch: int
 
     @property
     def rows(self):
@@ -118,7 +132,7 @@ class SimulatedPoint(NamedTuple):
 
 def _comparable(step):
     """A step that pickles: functions of the score by their values."""
-    if not isinstance(step, SimulatedFit):
+    if not isinstance(step, SimulatedFit | SimulatedSgd):
         return step
     grid = np.linspace(-8, 8, 1001)
     sources = [
@@ -138,7 +152,7 @@ def problems_of(model, values=None, inputs=None, distribution="gaussian", df=Non
     values = checked_values(model, values)
     numbers = leaf_values(reading.leaves, values)
     for (name, _, _), number in zip(reading.leaves, numbers, strict=True):
-        if name in ("samples", "features"):
+        if name in ("samples", "features", "batch"):
             _require_whole(name, number)
     if not isinstance(model.spectrum, Spectrum):
         if distribution != "gaussian":
@@ -230,7 +244,8 @@ def _repeated(node, step, directions, point, shape):
     return SimulatedRepeat(step.parents, rows, int(generations), ridge if keep else ridge * samples, keep)
 
 
-def _fit(node, step, directions, point, shape):
+def _drawn(node, step, directions, point, shape):
+    """The sources that have rows and weight, and the places of their models."""
     sources = []
     for rows, source in zip(step.sources, node.sources, strict=True):
         if rows.samples and rows.weight:
@@ -244,13 +259,29 @@ def _fit(node, step, directions, point, shape):
             sources.append(SimulatedRows(rows.parent, *numbers, directions.mapped(shift), link, *keep, voters))
     if not sources:
         raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-    total = sum(rows.samples for rows in step.sources)
     parents = tuple(place for rows in sources for place in (rows.parent, rows.judge, *rows.voters) if place is not None)
+    return tuple(sources), parents
+
+
+def _fit(node, step, directions, point, shape):
+    sources, parents = _drawn(node, step, directions, point, shape)
+    total = sum(rows.samples for rows in step.sources)
     if step.filter is None:
         features = np.inf if step.features is None else step.features
-        return SimulatedFit(parents, tuple(sources), step.ridge * total, features=features)
+        return SimulatedFit(parents, sources, step.ridge * total, features=features)
     trained = step.filter.filter(*step.filter.values)
-    return SimulatedFit(parents, tuple(sources), trained.strength * total, trained, total)
+    return SimulatedFit(parents, sources, trained.strength * total, trained, total)
+
+
+def _sgd(node, step, directions, point, shape):
+    sources, parents = _drawn(node, step, directions, point, shape)
+    length, batch = step.filter.values
+    drawn = SimulatedSgd(parents, sources, length, int(batch))
+    if drawn.rows % drawn.batch:
+        raise ValueError(
+            f"samples = {drawn.rows} is no multiple of batch = {drawn.batch}; give one, a simulation takes whole steps"
+        )
+    return drawn
 
 
 _SIMULATED = {
@@ -258,6 +289,7 @@ _SIMULATED = {
     SurrogateStep: _surrogate,
     MixtureStep: _as_it_is,
     FitStep: _fit,
+    SgdStep: _sgd,
     ChainStep: _repeated,
     AccumulateStep: _repeated,
 }

@@ -7,6 +7,8 @@
 | bartlett | anything with Gaussian inputs and no link | d² min(T, d) |
 | direct | anything, links too | d T min(T, d), the T × d design itself |
 
+A pass of SGD draws its rows whatever the sampler, batch by batch, at d T.
+
 "auto" takes the first that is exact for the fit at hand: a rule of the problem alone, so that a seed gives the same
 numbers everywhere. Another name asks for that sampler in every fit and is refused where it is not exact.
 
@@ -22,7 +24,7 @@ from modelcollapse.theory.pipelines.filters import SelfDistillation
 from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
 from modelcollapse.validation.feature_fits import feature_solution
-from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat, SimulatedSgd
 from modelcollapse.validation.ridge_solutions import Block, filter_solution, refitted_solution, ridge_solution
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
@@ -30,6 +32,7 @@ from modelcollapse.validation.student_increments import inverse_sums, student_fi
 __all__ = ["SAMPLERS", "Place", "conditional_fit", "fit_step", "repeat_step", "sampler_of", "trial_cost"]
 
 SAMPLERS = ("auto", "student", "bidiagonal", "bartlett", "direct")
+_ROWS_AT_A_TIME = 1024
 
 
 class Place(NamedTuple):
@@ -75,7 +78,12 @@ def _exact_samplers(distribution, step):
 
 
 def fit_step(problem, step, labels, place, wanted, others=None):
-    """ŵ (B, d) of a SimulatedFit; `labels` is one (B, d) per source, `others` those of its voters and its judge."""
+    """ŵ (B, d) of a SimulatedFit or SimulatedSgd.
+
+    labels : one (B, d) per source; others : those of its voters and its judge
+    """
+    if isinstance(step, SimulatedSgd):
+        return _passed(problem.distribution, step, labels, place, wanted, others)
     if np.isinf(step.penalty):
         return np.zeros(labels[0].shape)
     return _fitted(problem.distribution, step, labels, place, wanted, others=others)
@@ -101,6 +109,29 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
         ]
         some = any(len(block.rows) for block in blocks)  # a filter may leave none
         fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks)) if some else 0
+    return fitted
+
+
+def _passed(distribution, step, labels, place, wanted, others):
+    """ŵ (B, d) of a SimulatedSgd: every batch is drawn, and read once."""
+    if wanted not in ("auto", "direct"):
+        raise ValueError(f"sampler = {wanted!r} is not exact for one pass of SGD; give 'auto' or 'direct'")
+    fitted = np.zeros(labels[0].shape)
+    counts = np.array([source.rows for source in step.sources])
+    size = step.batch * max(1, _ROWS_AT_A_TIME // step.batch)
+    for b, generator in enumerate(place.generators()):
+        here = [[model[b] for model in models] for models in others]
+        for start in range(0, step.rows, size):
+            shares = generator.multinomial(min(size, step.rows - start), counts / step.rows)
+            blocks = [
+                _block(distribution, source._replace(rows=count), label[b], generator, "direct", others=models)
+                for source, count, label, models in zip(step.sources, shares.tolist(), labels, here, strict=True)
+            ]
+            rows, targets = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
+            order = generator.permutation(len(rows)) if len(blocks) > 1 else np.arange(len(rows))
+            for batch in order.reshape(-1, step.batch):
+                seen = rows[batch]
+                fitted[b] += step.step / step.batch * ((targets[batch] - seen @ fitted[b]) @ seen)
     return fitted
 
 
@@ -179,7 +210,8 @@ def conditional_fit(problem, step, models, place, wanted):
     if isinstance(step, SimulatedRepeat) and not step.keep and step.generations > 0:
         step, models, generation = _last_generation(problem, step, models, place, wanted)
     if not hasattr(step, "penalty") or getattr(step, "generations", 1) == 0:
-        raise ValueError("conditional = True, but the last model is not a fit; simulate it with conditional=False")
+        kind = "trained by SGD" if isinstance(step, SimulatedSgd) else "not a fit"
+        raise ValueError(f"conditional = True, but the last model is {kind}; simulate it with conditional=False")
     labels = [models[parent] for parent in step.parents]
     batch = len(labels[0])
     if np.isinf(step.penalty):
@@ -245,6 +277,8 @@ def trial_cost(problem, wanted="auto"):
     dim, cost = len(problem.truth), 0.0
     for step in problem.steps:
         cost += dim
+        if isinstance(step, SimulatedSgd):
+            cost += step.rows * (20.0 * dim + 1e4 / step.batch)
         if not isinstance(step, SimulatedFit | SimulatedRepeat) or np.isinf(step.penalty):
             continue
         keep, count = step.keep, step.generations

@@ -15,7 +15,7 @@ from modelcollapse._progress import Progress
 from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
-from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, problems_of
+from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, SimulatedSgd, problems_of
 from modelcollapse.validation.samplers import SAMPLERS, sampler_of, trial_cost
 from modelcollapse.validation.streams import seed_sequence, stream_key
 from modelcollapse.validation.tails import tail_index
@@ -270,10 +270,11 @@ def _advance(goals, keys, batch_size, workers, client, bar):
 
 def _backend(problems, sampler, wanted):
     """JAX for dense fits from _DEVICE_DIM directions up if there is an accelerator."""
-    steps = [step for problem in problems for step in problem.steps if hasattr(step, "features")]
-    plain = all(step.filter is None and np.isinf(step.features) for step in steps)
+    fits = [step for problem in problems for step in problem.steps if hasattr(step, "sources")]
+    steps = [step for step in fits if not isinstance(step, SimulatedSgd)]
+    plain = len(steps) == len(fits) and all(step.filter is None and np.isinf(step.features) for step in steps)
     if wanted == "jax" and not plain:
-        raise ValueError("backend = 'jax' has no fits by a filter or over random features; give 'numpy' or 'auto'")
+        raise ValueError("backend = 'jax' has no fits by training or over random features; give 'numpy' or 'auto'")
     linked = any(source.link is not None or source.keep is not None for step in steps for source in step.sources)
     if wanted == "jax" and linked:
         raise ValueError("backend = 'jax' draws no labels through a link and filters no rows; give 'numpy' or 'auto'")

@@ -16,6 +16,7 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.pipelines import Model, accumulate, chain, fit, truth
 from modelcollapse.theory.pipelines.links import Clip, Logistic, Probit, Sign
+from modelcollapse.theory.pipelines.sgd import OnePassSGD, largest_step
 from modelcollapse.theory.populations.data_rows import rows
 from modelcollapse.theory.spectra import Spectrum, isotropic, power_law
 
@@ -152,6 +153,7 @@ def pipelines(
     mixtures=True,
     shifts=True,
     linked=False,
+    passes=False,
 ):
     """Pipelines of `min_fits` to `max_fits` steps, each a fit, a chain or accumulated data.
 
@@ -161,8 +163,9 @@ def pipelines(
         default: `spectra()`
     max_sources, max_generations, max_samples, min_ridge, max_noise
         bounds of every fit
-    mixtures, shifts, linked : bool
-        whether labels may be mixed, inputs shifted, and labels classes or clipped (`links`)
+    mixtures, shifts, linked, passes : bool
+        whether labels may be mixed, inputs shifted, and labels classes or clipped (`links`), whether a fit may be one
+        pass of SGD
     """
     if not 1 <= min_fits <= max_fits:
         raise ValueError(f"min_fits = {min_fits}, max_fits = {max_fits}; give bounds with 1 <= min_fits <= max_fits")
@@ -171,7 +174,7 @@ def pipelines(
     ridge = ridges(min_value=min_ridge)
     models: list[Model] = [truth(draw(given))]
     for _ in range(draw(st.integers(min_fits, max_fits))):
-        kind = draw(st.sampled_from(["fit", "chain", "accumulate"]))
+        kind = draw(st.sampled_from(["fit", "chain", "accumulate", *["pass"] * passes]))
         earlier = st.sampled_from(models[::-1])
         labeller = (earlier | label_mixtures(earlier)) if mixtures and len(models) > 1 else earlier
         if kind == "fit":
@@ -187,8 +190,20 @@ def pipelines(
                 for _ in range(count)
             ]
             models.append(fit(*sources, ridge=draw(ridge)))
+        elif kind == "pass":
+            models.append(draw(_passes(labeller, noise, max_samples)))
         else:
             step = chain if kind == "chain" else accumulate
             count = draw(st.integers(1, max_generations))
             models.append(step(draw(labeller), count, draw(sizes), draw(noise), draw(ridge)))
     return models[-1]
+
+
+@st.composite
+def _passes(draw, labellers, noise, max_samples):
+    """Models trained by one pass of SGD with a stable step."""
+    model, batch = draw(labellers), draw(st.sampled_from([1, 2, 5]))
+    steps = draw(st.integers(1, max(1, max_samples // batch)))
+    share = draw(_numbers(domains.Domain(0.01, 0.95), 0.01, 0.95, [0.5, 0.1]))
+    step = share * float(largest_step(model.spectrum.eigenvalues, model.spectrum.multiplicity, batch))
+    return fit(model.label(steps * batch, draw(noise)), filter=OnePassSGD(step, batch))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from modelcollapse.theory.pipelines.steps import MixtureStep, TruthStep
-from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedSurrogate
+from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedSgd, SimulatedSurrogate
 from modelcollapse.validation.samplers import Place, conditional_fit, fit_step, repeat_step
 from modelcollapse.validation.streams import Streams
 
@@ -30,7 +30,7 @@ def run_trials(problem, key, start, stop, sampler="auto", conditional=False, bac
         elif isinstance(step, SimulatedSurrogate):
             drawn = [generator.standard_normal(len(problem.truth)) for generator in place.generators()]
             models[i] = step.ratio * problem.truth + step.spread * np.array(drawn)
-        elif isinstance(step, SimulatedFit):
+        elif isinstance(step, SimulatedFit | SimulatedSgd):
             labels = [models[source.parent] for source in step.sources]
             others = [[models[k] for k in (*source.voters, source.judge) if k is not None] for source in step.sources]
             models[i] = fit_step(problem, step, labels, place, sampler, others)

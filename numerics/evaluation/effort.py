@@ -14,6 +14,7 @@ from modelcollapse.theory.pipelines.steps import (
     CleanChainStep,
     FitStep,
     MixtureStep,
+    SgdStep,
     SurrogateStep,
     TruthStep,
 )
@@ -50,6 +51,7 @@ _MILLISECONDS = {
     SurrogateStep: lambda step, points, thousands: 0.1,
     MixtureStep: lambda step, points, thousands: 0.1 + 0.05 * len(step.coefficients) ** 2 * thousands,
     FitStep: _fit,
+    SgdStep: lambda step, points, thousands: 0.5 * points + 2 * thousands,  # a third of what it takes: slow to compile
     ChainStep: _repeated(3, 0.1, 0.1),
     AccumulateStep: _repeated(3, 3, 1),
     CleanChainStep: _repeated(3, 0, 0),

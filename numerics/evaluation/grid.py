@@ -8,6 +8,7 @@ import numpy as np
 
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.pipelines.reading import leaf_values
+from modelcollapse.theory.pipelines.steps import SgdStep
 from modelcollapse.theory.populations.spectrum_inputs import shifted_eigenvalues
 
 __all__ = ["Grid", "few_atoms", "grid_of", "require_range", "shifts_of"]
@@ -62,7 +63,7 @@ def grid_of(reading, spectrum, values, inputs=None):
     free = bool(spectrum.free)
     spectrum = spectrum.subs(values) if free else spectrum
     rows = None
-    if not reading.shifted and inputs is None:
+    if not reading.shifted and inputs is None and not any(isinstance(step, SgdStep) for step in reading.steps):
         atoms, rows = few_atoms(spectrum, remember=not free)
         tested, shifts = atoms.eigenvalues, {}
     else:

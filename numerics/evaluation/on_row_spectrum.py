@@ -97,7 +97,7 @@ def _fit(here, step, models, joint):
         Moments(*(xp.broadcast_to(x, (lanes, here.size)) for x in models[source.parent][:3])) for source in used
     )
     triangle = _triangle(here, xp, [source.parent for source in used], joint, lanes)
-    label, noise_variance = pooled.pooled(here.atoms, here.atoms.eigenvalues, parts, noise, labels, triangle)
+    label, noise_variance, _ = pooled.pooled(here.atoms, here.atoms.eigenvalues, parts, noise, labels, triangle)
     ridge = step.ridge * (total / samples) / weights.max(0)
     null = np.isinf(value_of(ridge))
     moments, learned, converged = fit_alike(here.directions, samples, noise_variance, xp.where(null, 1.0, ridge), label)

@@ -20,10 +20,9 @@ from modelcollapse.numerics.arrays import compiled, namespace, on_device, quiet
 from modelcollapse.numerics.equivalents import sources
 from modelcollapse.numerics.equivalents.shares import divide, times
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
+from modelcollapse.numerics.evaluation import pooled_fits
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
-from modelcollapse.numerics.steps import pooled
-from modelcollapse.numerics.steps.features import feature_step
-from modelcollapse.numerics.steps.filtered import filtered_step
+from modelcollapse.numerics.evaluation.pooled_fits import lower_triangle
 from modelcollapse.numerics.steps.kept import Judged, fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
@@ -35,6 +34,7 @@ from modelcollapse.theory.pipelines.steps import (
     CleanChainStep,
     FitStep,
     MixtureStep,
+    SgdStep,
     SurrogateStep,
 )
 
@@ -207,18 +207,12 @@ def _fit_scores(here, place, step, models, joint):
 
 
 def _fit_pooled(here, place, step, models, joint):
-    """A fit by a filter or over random features; all inputs are alike."""
+    """A fit that is trained, or over random features; all inputs are alike."""
     inputs = here.inputs(place, step)[0]
     (rows, noise, weights), models, joint = _padded(here, step, models, joint)
-    parts, samples, weight, label_model, noise_variance = _pool(here.atoms, inputs, rows, noise, weights, models, joint)
-    if step.filter is None:
-        kind, numbers = "features", (step.ridge, step.features)
-    else:
-        kind, numbers = step.filter.filter.kind, step.filter.values
-    moments, learned, converged = _fit_otherwise(
-        here.atoms, inputs, samples, weight, noise_variance, numbers, here.exact, label_model, kind=kind
-    )
-    return moments, tuple(part * learned for part in parts), (converged,)
+    pool = pooled_fits.pool(here.atoms, inputs, rows, noise, weights, models, joint)
+    moments, learned, converged = pooled_fits.FITS[type(step)](here.atoms, inputs, pool, step, here.exact)
+    return moments, tuple(part * learned for part in pool.parts), (converged,)
 
 
 def _padded(here, step, models, joint):
@@ -263,6 +257,7 @@ def _repeated(here, place, step, models, joint):
 _MOVES = {
     SurrogateStep: _surrogate,
     FitStep: _fit,
+    SgdStep: _fit,
     MixtureStep: _mixture,
     ChainStep: _repeated,
     AccumulateStep: _repeated,
@@ -303,38 +298,16 @@ def _fit_several(atoms, inputs, rows, noise, weights, ridge, exact, models, join
         equivalent = sources.shared_sources(inputs[0], atoms.multiplicity, rows, weights, ridge)
     else:
         equivalent = several_sources(inputs, atoms.multiplicity, rows, weights, ridge)
-    joint = _lower_triangle(joint, len(models))
+    joint = lower_triangle(joint, len(models))
     moments, learned = steps.fit(atoms, inputs, equivalent, rows, noise, weights, ridge, exact, models, joint)
     return moments, tuple(learned), (equivalent.converged,)
 
 
 @compiled
 @quiet()
-def _pool(atoms, inputs, rows, noise, weights, models, joint):
-    xp = namespace(rows, noise, weights, models)
-    rows, noise, weights = (xp.stack(x) for x in (rows, noise, weights))
-    parts, samples, weight = pooled.shares(rows, weights)
-    joint = _lower_triangle(joint, len(models))
-    label_model, noise_variance = pooled.pooled(atoms, inputs, parts, noise, models, joint)
-    return tuple(parts[:, :, None]), samples, weight, label_model, noise_variance
-
-
-@functools.partial(compiled, static="kind")
-@quiet()
-def _fit_otherwise(atoms, inputs, samples, weight, noise_variance, numbers, exact, label_model, *, kind):
-    """A fit by a filter or over random features; the weight multiplies S, which the fit's own numbers absorb."""
-    first, *rest = numbers
-    first = first * weight if kind.startswith("gradient") else first / weight
-    if kind == "features":
-        return feature_step(atoms, inputs, samples, rest[0], noise_variance, first, exact, label_model)
-    return filtered_step(kind, atoms, inputs, samples, noise_variance, (first, *rest), label_model)
-
-
-@compiled
-@quiet()
 def _mix(coefficients, models, joint):
     xp = namespace(coefficients, models)
-    moments, weights = steps.mixture(xp.stack(coefficients), models, _lower_triangle(joint, len(models)))
+    moments, weights = steps.mixture(xp.stack(coefficients), models, lower_triangle(joint, len(models)))
     return moments, tuple(xp.broadcast_to(w, moments.ratio.shape) for w in weights)
 
 
@@ -358,11 +331,6 @@ _KERNELS = {  # the kernel of repeated fits, and whether it loops
     CleanChainStep: (compiled(steps.clean_chain), False),
     CleanAccumulateStep: (compiled(steps.clean_accumulate), False),
 }
-
-
-def _lower_triangle(values, size):
-    pairs = [(g, h) for g in range(size) for h in range(g)]
-    return {pair: value for pair, value in zip(pairs, values, strict=True)}
 
 
 def _padding(count, *arrays, fewest=1):

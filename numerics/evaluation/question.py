@@ -10,6 +10,7 @@ from modelcollapse.theory.pipelines.building import refuse_interpolating_chain
 from modelcollapse.theory.pipelines.filters import GradientDescent, refuse_unstable
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, read
+from modelcollapse.theory.pipelines.sgd import OnePassSGD, refuse_impossible_pass
 from modelcollapse.theory.pipelines.steps import ChainStep, FitStep
 from modelcollapse.theory.populations.spectrum_inputs import input_eigenvalues
 
@@ -49,7 +50,7 @@ class Question(NamedTuple):
 def refuse_impossible(reading, grid, spectrum):
     """Refuse least-squares generators on infinitely many directions, and fits that cannot be computed.
 
-    Those have no rows, pool sources of different weights, or descend the gradient in steps that are too long.
+    Those have no rows, pool sources of different weights, or descend a gradient in steps that are too long.
     """
     for i, step in enumerate(reading.filled(grid.numbers)):
         if isinstance(step, ChainStep):
@@ -60,11 +61,25 @@ def refuse_impossible(reading, grid, spectrum):
             weight = 1.0 if step.plain and not step.judges else _common_weight(step.sources)
             for kept in (source.keep for source in step.sources if source.keep is not None):
                 kept.keep.refuse_empty(kept.values)
-            if step.filter is not None and step.filter.filter is GradientDescent:
-                inputs = grid.shifts.get((i, 0), grid.atoms.eigenvalues)
-                samples = sum(np.where(np.asarray(rows.weight) > 0, rows.samples, 0) for rows in step.sources)
-                length = step.filter.values[0] * weight * samples / sum(rows.samples for rows in step.sources)
-                refuse_unstable(length, inputs, grid.atoms.multiplicity, samples)
+            if step.filter is not None and step.filter.filter in _REFUSALS:
+                _REFUSALS[step.filter.filter](step, weight, grid.shifts.get((i, 0), grid.atoms.eigenvalues), grid.atoms)
+
+
+def _refuse_long_steps(step, weight, inputs, atoms):
+    samples = sum(np.where(np.asarray(rows.weight) > 0, rows.samples, 0) for rows in step.sources)
+    length = step.filter.values[0] * weight * samples / sum(rows.samples for rows in step.sources)
+    refuse_unstable(length, inputs, atoms.multiplicity, samples)
+
+
+def _refuse_pass(step, weight, inputs, atoms):
+    if any(np.any((np.asarray(rows.weight) == 0) & (np.asarray(rows.samples) > 0)) for rows in step.sources):
+        raise ValueError("weight = 0.0 in a pass of SGD, which would see these rows in vain; leave the source out")
+    samples = sum(np.asarray(rows.samples) for rows in step.sources)
+    length, batch = step.filter.values
+    refuse_impossible_pass(length, batch, samples, weight, inputs, atoms.signal, atoms.multiplicity)
+
+
+_REFUSALS = {GradientDescent: _refuse_long_steps, OnePassSGD: _refuse_pass}
 
 
 def _common_weight(sources):

@@ -19,7 +19,6 @@ from modelcollapse.numerics.evaluation.walk import last_moments
 from modelcollapse.numerics.formula_functions import JAX
 from modelcollapse.numerics.steps import Atoms
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
-from modelcollapse.theory.pipelines.filters import GradientDescent
 from modelcollapse.theory.pipelines.reading import checked_values, read
 from modelcollapse.theory.pipelines.steps import FitStep
 
@@ -90,8 +89,7 @@ class Slopes:
         for (name, value, domain), moves in zip(self.reading.leaves, self.traced.moving, strict=True):
             if moves:
                 domain.check(f"{name} = {value}", evaluate(value, named))
-        filters = [step.filter.filter for step in self.reading.steps if isinstance(step, FitStep) and step.filter]
-        if GradientDescent in filters:
+        if any(isinstance(step, FitStep) and step.filter for step in self.reading.steps):
             values = {symbol: np.asarray(value) for symbol, value in named.items()}
             refuse_impossible(self.reading, grid_of(self.reading, self.model.spectrum, values), self.model.spectrum)
 

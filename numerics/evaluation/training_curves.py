@@ -42,7 +42,7 @@ def training_curve(question):
     """Bias, variance, those of clean labels, and flags, each (points,), flags 0 where nothing is filled in; or None."""
     grid, schedule = question.grid, question.reading.schedule
     last = schedule.steps[-1]
-    if not isinstance(last, FitStep) or last.filter is None or len(last.sources) > 1:
+    if type(last) is not FitStep or last.filter is None or len(last.sources) > 1:
         return None
     if last.filter.filter in (Ridge, SelfDistillation):  # which have no duration
         return None

@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, namespace, quiet
-from modelcollapse.numerics.steps.moments import Atoms, Moments, covariances, energy, mixture, variance_of
+from modelcollapse.numerics.equivalents.shares import times
+from modelcollapse.numerics.steps.moments import Atoms, Moments, covariances, energy_by_atom, mixture, variance_of
 
 __all__ = ["pooled", "shares"]
 
@@ -53,16 +54,18 @@ def pooled(
 
     Returns
     -------
-    Moments of w̄, noise variance (P,). A label model of infinite variance makes that of w̄ infinite.
+    Moments of w̄, noise variance (P,), and by atom the scatter of the labellers that it counts, the Σ_g of (2) (P, A). A
+    label model of infinite variance makes that of w̄ infinite.
     """
     if len(models) == 1:
-        return models[0], noise[0] ** 2
+        return models[0], noise[0] ** 2, namespace(models[0]).zeros_like(models[0].variance)
     xp = namespace(atoms, inputs, parts, noise, models, joint)
     moments, weights = mixture(parts, models, joint)
     deficits = xp.stack([model.deficit for model in models])
     own = np.eye(len(models), dtype=bool)[:, :, None, None]
     apart = xp.where(own, 1 - weights, -weights)  # w_g − w̄
     means = (weights * (deficits - deficits[:, None])).sum(1)
-    scatter = (parts * energy(atoms, inputs, means, variance_of(apart, covariances(models, joint)))).sum(0)  # (2)
-    bounded = xp.where(xp.any(xp.isinf(moments.variance), -1), 0, scatter)
-    return moments, (parts * noise**2).sum(0) + bounded
+    spread = variance_of(apart, covariances(models, joint))
+    scatter = times(parts[:, :, None], energy_by_atom(atoms, inputs, means, spread)).sum(0)  # (2)
+    scatter = xp.where(xp.any(xp.isinf(moments.variance), -1)[:, None], 0, scatter)
+    return moments, (parts * noise**2).sum(0) + scatter.sum(-1), scatter

@@ -36,6 +36,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "GradientDescent": "modelcollapse.theory.pipelines.filters",
     "IteratedRidge": "modelcollapse.theory.pipelines.filters",
     "SelfDistillation": "modelcollapse.theory.pipelines.filters",
+    "OnePassSGD": "modelcollapse.theory.pipelines.sgd",
     **dict.fromkeys(("Sign", "Probit", "Logistic", "Clip", "Quantised"), "modelcollapse.theory.pipelines.links"),
     "panel": "modelcollapse.theory.pipelines.panels",
     **dict.fromkeys(("Verified", "Margin"), "modelcollapse.theory.pipelines.keeps"),

@@ -43,6 +43,7 @@ from modelcollapse.theory.pipelines.links import Probit as Probit
 from modelcollapse.theory.pipelines.links import Quantised as Quantised
 from modelcollapse.theory.pipelines.links import Sign as Sign
 from modelcollapse.theory.pipelines.panels import panel as panel
+from modelcollapse.theory.pipelines.sgd import OnePassSGD as OnePassSGD
 from modelcollapse.theory.pipelines.surrogates import surrogate as surrogate
 from modelcollapse.theory.populations.data_rows import rows as rows
 from modelcollapse.theory.populations.dense_gaussian import gaussian as gaussian

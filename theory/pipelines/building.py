@@ -5,11 +5,11 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, is_expression, leaf, show
 from modelcollapse.theory.numbers.schedules import Schedule
-from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.keeps import Margin
 from modelcollapse.theory.pipelines.links import Logistic, Probit, Sign
 from modelcollapse.theory.pipelines.model import Model, Source, require_model, require_one_spectrum
 from modelcollapse.theory.pipelines.nodes import Accumulate, Chain, Fit, Scheduled, Truth
+from modelcollapse.theory.pipelines.training import Training
 from modelcollapse.theory.populations.population import Population
 from modelcollapse.theory.populations.spectrum_inputs import infinitely_many
 
@@ -30,7 +30,7 @@ def truth(spectrum: Population) -> Truth:
     return Truth(spectrum)
 
 
-def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, features: Number | None = None) -> Fit:
+def fit(*sources: Source, ridge: Number = 0.0, filter: Training | None = None, features: Number | None = None) -> Fit:
     """A fit on sources that models labelled; `ridge` is λ of the mean squared error.
 
     Parameters
@@ -40,9 +40,9 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
     ridge : number, grid or expression
         scikit-learn's alpha is ridge × rows. λ = 0 is least squares for T ≥ d and the minimum-norm interpolator for
         T < d; λ = inf is the null model.
-    filter : GradientFlow, GradientDescent, IteratedRidge or SelfDistillation, instead of a ridge
-        Training that is stopped, or a ridge fit that is refitted on its own predictions. Several sources must then
-        agree in weight and inputs.
+    filter : GradientFlow, GradientDescent, IteratedRidge, SelfDistillation or OnePassSGD, instead of a ridge
+        Training that is stopped, a ridge fit that is refitted on its own predictions, or training that sees every row
+        once. Several sources must then agree in weight and inputs.
     features : number m > 0, grid or expression, optional
         Fit ridge on m random features Fx of the inputs, F fresh with N(0, 1/m) entries; inf is all directions. Several
         sources must agree in weight and inputs.
@@ -72,10 +72,10 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Filter | None = None, fea
             raise ValueError(f"{name} = 0 in every source; give at least one source a positive number")
     penalty = leaf("ridge", ridge, domains.RIDGE)
     spectrum = sources[0].model.spectrum
-    if filter is not None and not isinstance(filter, Filter):
+    if filter is not None and not isinstance(filter, Training):
         raise TypeError(
-            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge or "
-            "SelfDistillation"
+            f"filter is a {type(filter).__name__}; give GradientFlow, GradientDescent, IteratedRidge, SelfDistillation "
+            "or OnePassSGD"
         )
     if filter is not None and (is_expression(penalty) or np.any(np.asarray(penalty, float)) or features is not None):
         other = f"ridge = {show(penalty)}" if features is None else f"features = {show(features)}"

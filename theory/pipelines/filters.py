@@ -31,7 +31,8 @@ from typing import ClassVar
 import numpy as np
 
 from modelcollapse.theory.numbers.domains import Domain
-from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, key, leaf, show
+from modelcollapse.theory.numbers.leaves import evaluate, free_symbols
+from modelcollapse.theory.pipelines.training import Training
 
 __all__ = [
     "Filter",
@@ -65,21 +66,10 @@ REFITS = Domain(
 FILTER_ROUNDS = Domain(low=1, high_open=True, whole=True, remedy="give at least one round, a whole number")
 
 
-class Filter:
-    """How a fit is trained: numbers with their domains, and the residual filter r(x)."""
+class Filter(Training):
+    """A rule of training that is a spectral filter: its residual filter r(x)."""
 
     __slots__ = ()
-    kind: ClassVar[str] = ""
-    domains: ClassVar[dict[str, Domain]] = {}
-
-    def __post_init__(self):
-        for name, domain in self.domains.items():
-            object.__setattr__(self, name, leaf(name, getattr(self, name), domain))
-
-    @property
-    def numbers(self):
-        """(name, leaf, domain) of every number, like those of a model."""
-        return tuple((name, getattr(self, name), domain) for name, domain in self.domains.items())
 
     def residual(self, x):
         """r at real or complex x; arrays broadcast against the filter's own.
@@ -112,18 +102,6 @@ class Filter:
     def _speed(self, numbers):
         """1/strength."""
         raise NotImplementedError
-
-    def __eq__(self, other):
-        return type(self) is type(other) and self._content() == other._content()
-
-    def __hash__(self):
-        return hash(self._content())
-
-    def _content(self):
-        return (self.kind, *(key(value) for _, value, _ in self.numbers))
-
-    def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={show(value)}' for name, value, _ in self.numbers)})"
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -8,9 +8,9 @@ import numpy as np
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import Number, key, show
 from modelcollapse.theory.numbers.schedules import Schedule
-from modelcollapse.theory.pipelines.filters import Filter
 from modelcollapse.theory.pipelines.model import Model, Source
-from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, Trained, TruthStep
+from modelcollapse.theory.pipelines.steps import AccumulateStep, ChainStep, FitStep, TruthStep
+from modelcollapse.theory.pipelines.training import Training
 
 __all__ = ["Accumulate", "Chain", "Fit", "Scheduled", "Truth"]
 
@@ -48,7 +48,7 @@ class Fit(Model):
     spectrum: Any
     sources: tuple[Source, ...]
     ridge: Number | None
-    filter: Filter | None = None
+    filter: Training | None = None
     features: Number | None = None
 
     @property
@@ -70,7 +70,7 @@ class Fit(Model):
             for models, row, source in zip(self._grouped(parents), rows, self.sources, strict=True)
         )
         if self.filter is not None:
-            return FitStep(sources, filter=Trained(type(self.filter), tuple(own)))
+            return self.filter.recorded(sources, own)
         return FitStep(sources, *own)
 
     def _rebuilt(self, spectrum, parents, values):

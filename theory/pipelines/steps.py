@@ -23,6 +23,7 @@ __all__ = [
     "Linked",
     "MixtureStep",
     "Rows",
+    "SgdStep",
     "Step",
     "SurrogateStep",
     "Trained",
@@ -156,7 +157,7 @@ class Rows(Step):
 
 @dataclass(frozen=True, slots=True)
 class Trained(Step):
-    """The class of a spectral filter and its numbers, in the order of its domains."""
+    """The class of a rule of training and its numbers, in the order of its domains."""
 
     filter: type
     values: tuple
@@ -192,7 +193,7 @@ class FitStep(Step):
         return self.filter is None and self.features is None
 
     def mapped(self, function):
-        return FitStep(
+        return type(self)(
             tuple(source.mapped(function) for source in self.sources),
             None if self.ridge is None else function(self.ridge),
             None if self.features is None else function(self.features),
@@ -208,6 +209,11 @@ class FitStep(Step):
                 for source in self.sources
             ),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SgdStep(FitStep):
+    """One pass of stochastic gradient descent over the rows: a fit by what `filter` says, which is no filter of S."""
 
 
 @dataclass(frozen=True, slots=True)

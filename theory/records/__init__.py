@@ -19,6 +19,7 @@ TOPICS = (
     "clean_errors",
     "collapse_rates",
     "finite_sizes",
+    "one_pass",
     "repeated_fits",
     "mixtures",
     "label_mixing",
