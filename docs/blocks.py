@@ -29,10 +29,12 @@ ELSEWHERE = {  # lines that are run by another test, or install
     "python docs/": "test_cli_choosing.py, test_stopping_study.py and test_mix_study.py compare the pages with these",
 }
 READER = {"labels.csv": "", "marked.csv": "written_by"}  # files of a reader's own, and their column of marks
+FLATS = DOCS / "howto" / "flats.csv"  # the table of the how-to pages
 
 
 def write_readers_files(folder):
-    """The files of READER: 90 rows of four numbers, the last 60 of them marked as a model's."""
+    """FLATS, and the files of READER: 90 rows of four numbers, the last 60 of them marked as a model's."""
+    shutil.copy(FLATS, folder / FLATS.name)
     rng = np.random.default_rng(0)
     for name, marks in READER.items():
         inputs = rng.standard_normal((90, 4))

@@ -16,7 +16,7 @@ GENERATION = {"model": 1, "copy": 4}
 TRAINED_ON = 80
 
 
-def table(seed=0):
+def table(seed=2):
     """The table, rents in coins a month."""
     rng = np.random.default_rng(seed)
     rows = sum(LABELLED_BY.values())
