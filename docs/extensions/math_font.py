@@ -4,6 +4,7 @@ Browsers draw MathML with a font that has a table of mathematics, and few system
 package ziamath (SIL Open Font License, its notice stays in the file); letters that no formula can contain are left out.
 """
 
+import logging
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _RANGES = (
 
 def write_font(path):
     """The font's letters for formulas, at `path`."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every glyph
     font = TTFont(distribution("ziamath").locate_file("ziamath/fonts/STIXTwoMath-Regular.ttf"))
     options = subset.Options()
     options.name_IDs = [0, 13, 14]  # copyright and licence
