@@ -1,8 +1,8 @@
 """Write docs/howto/flats.csv, the table of the how-to pages: `python docs/flats.py`. A test compares the two.
 
-Made up, so that the truth is known. People named the rents of 50 flats. A model that was trained on 80 other flats named
-those of 150 more, and a copy of it, fourth in a chain of models each trained on 80 flats with rents of the one before,
-those of the next 150. The last 300 are held out: people named their rents, and no fit sees them.
+Made up, so that the truth is known. People named the rents of 50 flats. A model that was trained on 80 other flats
+named those of 150 more, and a copy of it, fourth in a chain of models each trained on 80 flats with rents of the one
+before, those of the next 150. The last 300 are held out: people named their rents, and no fit sees them.
 """
 
 from pathlib import Path

@@ -224,8 +224,8 @@ def harms(found):
 def pictures():
     """The pictures on the page, one a kind of generators."""
     return "\n\n".join(
-        f"![{kind.capitalize()} generators: test error above the best ridge against generations, a panel for every problem, "
-        f"with standard errors](images/{name})"
+        f"![{kind.capitalize()} generators: test error above the best ridge against generations, with standard errors, "
+        f"a panel for every problem](images/{name})"
         for kind, name in PICTURES.items()
     )
 

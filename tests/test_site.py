@@ -1,11 +1,12 @@
-"""The site reads well anywhere: formulas have a font of their own, notebook pages their pictures, pages their numbers."""
+"""The site reads well anywhere: formulas have a font of their own, pages the pictures that their blocks draw.
+
+What a browser shows is not looked at here: none can be had from a package index. The checks are of what it is given.
+"""
 
 import re
-from pathlib import Path
 
 import pytest
-
-DOCS = Path(__file__).parents[1] / "docs"
+from test_docs import DOCS, TEXTS, blocks, module_at
 
 
 @pytest.fixture
@@ -53,3 +54,30 @@ def test_a_built_notebook_page_without_a_picture_is_seen(extension):
     assert without_picture("notebooks/01_quick_tour", empty)
     assert not without_picture("notebooks/01_quick_tour", drawn)
     assert not without_picture("tutorial", empty)
+
+
+def mismatched(texts):
+    """Pictures that lie in docs/images and that no page shows, or the other way round."""
+    shown = {name for text in texts for name in re.findall(r"images/([\w-]+\.png)", text)}
+    return {path.name for path in (DOCS / "images").glob("*.png")} ^ shown
+
+
+def test_pictures_are_there_and_shown():
+    assert mismatched(TEXTS.values()) == set()
+    assert mismatched([*TEXTS.values(), "![planted](images/planted.png)"]) == {"planted.png"}
+
+
+def test_a_picture_is_drawn_by_the_page_that_shows_it():
+    page = '```python\n>>> picture.figure.savefig("a.png")\n```\n![a](../images/a.png) ![b](images/b.png)'
+    assert blocks.drawn(page) == {"a.png"}
+    drawn = [name for text in TEXTS.values() for name in blocks.drawn(text)]
+    assert len(drawn) == len(set(drawn)) > 10
+
+
+def test_the_table_of_the_how_to_pages_is_that_of_its_script():
+    pandas = pytest.importorskip("pandas")
+    flats = module_at(DOCS / "flats.py")
+    stored, made = pandas.read_csv(flats.TABLE), flats.table()
+    pandas.testing.assert_frame_equal(stored, made, check_dtype=False, atol=1)  # rents are rounded
+    with pytest.raises(AssertionError):
+        pandas.testing.assert_frame_equal(stored, flats.table(seed=0), check_dtype=False, atol=1)
