@@ -41,6 +41,13 @@ def test_the_built_font_has_a_table_of_mathematics_and_every_letter(extension, t
     assert "licensed under the SIL Open Font License" in font["name"].getDebugName(13)
 
 
+def test_a_built_bar_stands_above_its_letter(extension):
+    """Browsers draw accents on the letter: a hat may be one, a bar or a dot may not."""
+    mathml = extension("mathml").mathml
+    assert "accent" not in mathml(r"\bar w_k + \dot\kappa")
+    assert "accent" in mathml(r"\hat w_k")
+
+
 def test_the_built_pages_call_the_font_by_its_name(extension):
     style = (DOCS / "_static" / "site.css").read_text(encoding="utf-8")
     assert f'url("{extension("math_font").NAME}")' in style
