@@ -1,4 +1,7 @@
-"""Write docs/which_criterion.md from docs/study.csv: `python docs/which_criterion_page.py`. A test compares the two."""
+"""Write docs/which_criterion.md and its pictures from docs/study.csv: `python docs/which_criterion_page.py`.
+
+A test compares page and table.
+"""
 
 import csv
 import statistics
@@ -7,11 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelcollapse.validation import study
+from modelcollapse.validation.studies.reports import read_records
 
 HELD_OUT = {(regime.problem, regime.generator) for regime in study.HELD_OUT}
 PAGE = Path(__file__).with_name("which_criterion.md")
 STUDY = Path(__file__).with_name("study.csv")
 METHODS = study.METHODS
+PICTURES = {  # kind of generators -> file in docs/images
+    "least squares": "study_least_squares.png",
+    "ridge": "study_ridge.png",
+    "under-determined": "study_under_determined.png",
+}
 
 TEXT = """# Which criterion when
 
@@ -19,7 +28,7 @@ Choosing a ridge by cross-validation on labels that models wrote rewards fitting
 page says which criterion to use instead, and where each of them fails. All numbers come from
 
 ```bash
-python -m modelcollapse.validation.study --output docs/study.csv --plot docs/images/study.png
+python -m modelcollapse.validation.study --output docs/study.csv
 python docs/which_criterion_page.py
 ```
 
@@ -72,7 +81,7 @@ This is where the correction should work best. Medians over trials:
 
 {medians}
 
-![The same for every problem, with standard errors](images/study.png)
+{pictures}
 
 ## Where each of them fails
 
@@ -212,12 +221,29 @@ def harms(found):
     return "\n".join(lines) or "- none"
 
 
+def pictures():
+    """The pictures on the page, one a kind of generators."""
+    return "\n\n".join(
+        f"![{kind.capitalize()} generators: test error above the best ridge against generations, with standard errors, "
+        f"a panel for every problem](images/{name})"
+        for kind, name in PICTURES.items()
+    )
+
+
+def draw():
+    """Write the pictures."""
+    found = read_records(STUDY, study.Record)
+    for kind, name in PICTURES.items():
+        study.plot([record for record in found if record.generator == kind], PAGE.parent / "images" / name)
+
+
 def page():
     """The text of the page."""
     found = records()
     tables = {name: table(found, name) for name in ("synthetic", "real", "held_out")}
-    return TEXT.format(**tables, medians=medians(found), harms=harms(found))
+    return TEXT.format(**tables, medians=medians(found), pictures=pictures(), harms=harms(found))
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    draw()

@@ -1,16 +1,13 @@
 """The documents say what the package says: examples run, what is named exists, every export has its entry."""
 
-import doctest
 import importlib.util
 import inspect
 import re
-import shlex
 import subprocess
 import sys
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import modelcollapse as mc
@@ -37,59 +34,8 @@ def test_formulas_page_is_the_catalogue():
 
 # examples: every block of a page, in order, in one folder and one namespace, as a reader would run them
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
-ELSEWHERE = {  # lines that are run by another test, or install
-    "python3 -m venv ": "test_readme.py reads them; installing is for continuous integration",
-    "python -m modelcollapse.validation.study ": "test_study.py, at small size",
-    "python -m modelcollapse.validation.mix_study ": "test_mix_study.py, at small size",
-    "python -m modelcollapse.validation.stopping_study ": "test_stopping_study.py, at small size",
-    "python docs/": "test_cli_choosing.py, test_stopping_study.py and test_mix_study.py compare the pages with these",
-}
-READER = {"labels.csv": "", "marked.csv": "written_by"}  # files of a reader's own, and their column of marks
-
-
-def write_readers_files(folder):
-    rng = np.random.default_rng(0)
-    for name, marks in READER.items():
-        inputs = rng.standard_normal((90, 4))
-        targets = inputs.sum(axis=1) + 0.3 * rng.standard_normal(90)
-        rows = [
-            [*row, "real" if i < 30 else "model", y] for i, (row, y) in enumerate(zip(inputs, targets, strict=True))
-        ]
-        lines = [["a", "b", "c", "d", marks, "y"], *rows]
-        lines = lines if marks else [line[:4] + line[5:] for line in lines]
-        (folder / name).write_text("\n".join(",".join(map(str, line)) for line in lines), encoding="utf-8")
-
-
-def run_python(source, name, names):
-    if source.startswith(">>>"):
-        example = doctest.DocTestParser().get_doctest(source, names, name, name, 0)
-        found = doctest.DocTestRunner().run(example, clear_globs=False)
-        assert (found.attempted > 0, found.failed) == (True, 0)
-        names.update(example.globs)
-        return
-    exec(compile(source, name, "exec"), names)
-    for test in [thing for word, thing in names.items() if word.startswith("test_")]:
-        test()
-
-
-def run_shell(source):
-    for line in source.replace("\\\n", " ").splitlines():
-        if line.strip() and not line.startswith(tuple(ELSEWHERE)):
-            program, *arguments = shlex.split(line)
-            assert program == "modelcollapse", f"nobody runs {line!r}"
-            assert cli.main(arguments) == 0, line
-
-
-def run_blocks(text, name):
-    names = {}
-    for language, source in BLOCK.findall(text):
-        if language == "python":
-            run_python(source, name, names)
-        elif language == "bash":
-            run_shell(source)
-        else:
-            assert language in ("eval", "toctree", "include"), f"nobody runs a block of {language}"
+blocks = module_at(DOCS / "blocks.py")
+BLOCK, run_blocks = blocks.BLOCK, blocks.run_blocks
 
 
 def pages_with_blocks():
@@ -114,7 +60,7 @@ def test_every_block_of_a_page_runs(text, name, tmp_path, monkeypatch):
 
     monkeypatch.setattr(distributed, "Client", Here)
     monkeypatch.chdir(tmp_path)
-    write_readers_files(tmp_path)
+    blocks.write_readers_files(tmp_path)
     run_blocks(text, name)
 
 

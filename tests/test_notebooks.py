@@ -1,6 +1,7 @@
 """Every notebook runs, is stored without outputs, draws one figure and checks what it claims.
 
-A notebook is run at small size, as `FAST=1 jupyter execute` would; `FAST=0` runs it at full size.
+The site shows them executed, at small size: its build runs every notebook, and fails if one does or if a page has no
+picture. Here they are run once more among the slow tests, which look at the axes and at what a wrong library gives.
 """
 
 import ast
@@ -44,6 +45,7 @@ def run(monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.slow
 @each(NOTEBOOKS)
 def test_notebook_runs_and_draws_one_figure(run, path):
     (figure,) = run(path)

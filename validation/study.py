@@ -34,7 +34,7 @@ import numpy as np
 from modelcollapse._files import save_table
 from modelcollapse._progress import Progress
 from modelcollapse.theory.scaling import optimal_exponent
-from modelcollapse.validation.studies.reports import asked, dots, save_picture
+from modelcollapse.validation.studies.reports import asked, save_picture
 from modelcollapse.validation.studies.worlds import CLEAN_ROWS, DIM, HELD_OUT, REGIMES, estimator_of, world_of
 
 __all__ = ["HELD_OUT", "METHODS", "REGIMES", "Record", "main", "run", "summarise"]
@@ -223,17 +223,35 @@ def harms(records, method="ours", tolerance=0.02):
     return found
 
 
+DRAWN = {"GCV": (3, "s"), "20 clean rows": (5, "^"), "ours": (0, "o"), "ours, noise unknown": (2, "D")}
+
+
 def plot(records, path):
-    """Mean regret of every method in every regime, one line of marks each."""
-    rows = _rows(records)
-    names = [f"{p}; {g}; n = {n}" + (f"; T = {t}" if t == 120 else "") for p, g, n, t, _ in rows]
-    marks = {
-        method: [
-            (i, row[method].mean, row[method].standard_error) for i, row in enumerate(rows.values()) if method in row
-        ]
-        for method in METHODS
-    }
-    save_picture(dots(names, marks, xlabel="test error above the oracle ridge (%)"), path)
+    """Mean regret against generations, ± a standard error: one panel a problem, one line a criterion of DRAWN."""
+    from modelcollapse._extras import require
+    from modelcollapse._pictures.style import COLOURS
+
+    panels = {}
+    for (problem, generator, *_, samples, _), row in _rows(records).items():
+        panels.setdefault((problem, generator, samples), []).append(row)
+    high = -(-len(panels) // 3)
+    figure = require("matplotlib.figure", extra="plots").Figure((9, 0.7 + 2.1 * high), layout="constrained")
+    axes = figure.subplots(high, 3, sharex=True, sharey=True, squeeze=False)
+    at = np.arange(len(GENERATIONS))
+    for ax, ((problem, generator, samples), rows) in zip(axes.flat, panels.items(), strict=False):
+        for method, (colour, marker) in DRAWN.items():
+            mean, error = 100 * np.array([(row[method].mean, row[method].standard_error) for row in rows]).T
+            ax.errorbar(at[: len(rows)], np.maximum(mean, 0.1), error, color=COLOURS[colour], marker=marker, ms=4,
+                        lw=1.2, label=method)  # fmt: skip
+        ax.set(yscale="log", ylim=(0.1, 2000), xticks=at, xticklabels=GENERATIONS)
+        ax.set_title(f"{problem}\n{generator}, T = {samples}", fontsize=9)
+        ax.grid(axis="y", alpha=0.3, lw=0.6)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    figure.supxlabel("generations n", fontsize=10)
+    figure.supylabel("test error above the best ridge (%)", fontsize=10)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    save_picture(figure, path)
 
 
 def main(arguments=None):

@@ -1,7 +1,8 @@
 r"""Formulas as MathML, which browsers draw by themselves: no script, no network, no TeX.
 
-The translation is that of docutils, mended in three places: it knows no commands that size a bracket (`\big`,
-`\middle`), it sets the index of a letter with an accent (`\hat w_k`) below the letter, and it lets a norm's bars grow.
+The translation is that of docutils, mended in four places: it knows no commands that size a bracket (`\big`,
+`\middle`), it sets the index of a letter with an accent (`\hat w_k`) below the letter, it lets a norm's bars grow, and
+it calls bars and dots accents, which browsers draw on the letter (`\bar w` becomes one with the w).
 """
 
 import re
@@ -12,13 +13,15 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 _SIZES = re.compile(r"\\(?:middle|[bB]igg?[lrm]?)(?![a-zA-Z])")
+_BARRED = re.compile(r'<mover accent="true">(\s*<m[a-z]+>[^<]*</m[a-z]+>\s*<mo stretchy="false">[ˉ˙]</mo>)')
 _ACCENTED = re.compile(r"\\(bar|hat|tilde) ?([a-zA-Z])_")
 
 
 def mathml(formula, **options):
     """LaTeX, without dollar signs, as MathML. Raises MathError where a command is not known."""
     formula = _ACCENTED.sub(r"{\\\1 \2{}}_", _SIZES.sub("", formula))
-    return tex2mathml(formula, **options).replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
+    translated = tex2mathml(formula, **options).replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
+    return _BARRED.sub(r"<mover>\1", translated)
 
 
 def _inline(writer, node):
