@@ -86,7 +86,7 @@ def predicted(eigenvalues, truth, fits, tests):
         rows, noise = (jnp.asarray([[s[i]] for s in fit.sources], jnp.float64) for i in (1, 2))
         parts, samples, _ = pooling.shares(rows, jnp.ones_like(rows))
         below = {(g, h): joint[max(a, b), min(a, b)] for g, a in enumerate(parents) for h, b in enumerate(parents[:g])}
-        label, doubt = pooled(atoms, atoms.eigenvalues, parts, noise, tuple(models[p] for p in parents), below)
+        label, doubt, _ = pooled(atoms, atoms.eigenvalues, parts, noise, tuple(models[p] for p in parents), below)
         new, learned, converged = stepped(
             atoms, atoms.eigenvalues, samples, one(fit.features), doubt, one(fit.ridge), True, label
         )
