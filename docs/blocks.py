@@ -22,7 +22,6 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
 DRAWN = re.compile(r"(?:savefig\(|--plot )\"?([\w-]+\.png)")
 ELSEWHERE = {  # lines that are run by another test, or install
     "python3 -m venv ": "test_readme.py reads them; installing is for continuous integration",
-    "modelcollapse demo --runs ": "minutes long; test_cli.py runs the small demo",
     "python -m modelcollapse.validation.study ": "test_study.py, at small size",
     "python -m modelcollapse.validation.mix_study ": "test_mix_study.py, at small size",
     "python -m modelcollapse.validation.stopping_study ": "test_stopping_study.py, at small size",

@@ -13,6 +13,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 _SIZES = re.compile(r"\\(?:middle|[bB]igg?[lrm]?)(?![a-zA-Z])")
+_NORM = re.compile(r'<mo(?: class="math\w+")?>‖</mo>')
 _BARRED = re.compile(r'<mover accent="true">(\s*<m[a-z]+>[^<]*</m[a-z]+>\s*<mo stretchy="false">[ˉ˙]</mo>)')
 _ACCENTED = re.compile(r"\\(bar|hat|tilde) ?([a-zA-Z])_")
 
@@ -20,7 +21,7 @@ _ACCENTED = re.compile(r"\\(bar|hat|tilde) ?([a-zA-Z])_")
 def mathml(formula, **options):
     """LaTeX, without dollar signs, as MathML. Raises MathError where a command is not known."""
     formula = _ACCENTED.sub(r"{\\\1 \2{}}_", _SIZES.sub("", formula))
-    translated = tex2mathml(formula, **options).replace("<mo>‖</mo>", '<mo stretchy="false">‖</mo>')
+    translated = _NORM.sub('<mo stretchy="false">‖</mo>', tex2mathml(formula, **options))
     return _BARRED.sub(r"<mover>\1", translated)
 
 
