@@ -144,7 +144,8 @@ def _with_fewer_rows(step, blocks):
 
 def _solved(generator, blocks, step):
     if isinstance(step.filter, SelfDistillation):
-        return refitted_solution(blocks, step.penalty, float(step.filter.weight), int(step.filter.rounds))
+        _, (_, weight, _), (_, rounds, _) = step.filter.numbers
+        return refitted_solution(blocks, step.penalty, weight, int(rounds))
     if step.filter is not None:
         return filter_solution(blocks, step.filter, step.total)
     return feature_solution(generator, blocks, step.penalty, step.features)

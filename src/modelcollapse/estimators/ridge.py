@@ -215,9 +215,9 @@ class CollapseAwareRidge(CollapseAware):
 
     def _refitted(self, X, y, origin, sample_weight):
         """Choose ridge and weight of a refit by leave-one-out, and fit."""
-        weight = None if isinstance(self.distill, str) and self.distill == "auto" else self.distill
-        weight = None if weight is None else leaf("distill", weight, replace(REFIT_WEIGHT, remedy=_OR_AUTO))
-        if np.ndim(weight):
+        chosen = isinstance(self.distill, str) and self.distill == "auto"
+        weight = None if chosen else leaf("distill", self.distill, replace(REFIT_WEIGHT, remedy=_OR_AUTO))
+        if weight is not None and np.ndim(weight):
             raise TypeError(f'distill has {np.size(weight)} entries; give one number, or "auto"')
         described = isinstance(self.generations, dict) or self.generations != 0
         told = {"generations": described, "origin": origin is not None, "sample_weight": sample_weight is not None}
@@ -235,7 +235,7 @@ class CollapseAwareRidge(CollapseAware):
         doubtful = self._doubtful(rows.path, ridges)
         found, once = (refit_path(rows.path, rows.found.vectors, rows.targets, ridges, xi) for xi in (weight, 0.0))
         (risk, at), (plain, rival) = (self._smallest(ridges, one.error, doubtful) for one in (found, once))
-        if weight is None and len(ridges) > 1 and found.gain(at, once, rival) < SURE:
+        if chosen and len(ridges) > 1 and found.gain(at, once, rival) < SURE:
             found, risk, at = once, plain, rival
         self.path_ = {
             "ridge": ridges,

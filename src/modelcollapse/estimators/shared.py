@@ -408,7 +408,9 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         """The model of a strength; `refitted`: the weight of its own predictions in the labels of a refit."""
         path, found = rows.path, rows.found
         penalty = path.rows * self._penalties(path, strength)[0]
-        share = (1 - refitted * penalty / (path.values + penalty)) / (path.values + penalty)
+        share = 1 / (path.values + penalty)
+        if refitted:
+            share = share * (1 - refitted * penalty * share)
         coefficients = found.maps @ (path.coordinates * share[:, None]) * rows.unit
         if self.kernel != "linear" and self.fit_intercept:
             coefficients -= coefficients.mean(axis=0)  # sums to zero but for rounding, which large kernels amplify
