@@ -65,11 +65,11 @@ def test_labellers_that_err_and_differ_are_in_the_recursion():
     assert abs(recursion(sources, 0.1, 2, 50, own=0.0) / expected - 1) > 1e-3
 
 
-@pytest.mark.parametrize("steps", [10**4, 10**9])
-def test_long_passes_are_exact_powers(steps):
-    step, batch, noise = 3e-5, 2, mpmath.mpf("0.3")
+@pytest.mark.parametrize(("steps", "step", "noise"), [(10**4, 3e-5, 0.3), (10**9, 3e-5, 0.3), (3000, 0.3, 0.0)])
+def test_long_passes_are_exact_powers(steps, step, noise):
+    batch = 2
     with mpmath.workdps(40):
-        step = mpmath.mpf(step)
+        step, noise = mpmath.mpf(step), mpmath.mpf(noise)
         matrix = mpmath.zeros(4)  # of c and of a constant
         for i, s in enumerate(S):
             shared = step**2 * s * COPIES[i] / batch
@@ -80,7 +80,8 @@ def test_long_passes_are_exact_powers(steps):
         matrix[3, 3] = 1
         found = matrix**steps * mpmath.matrix([*SIGNAL, 1])
         expected = float(mpmath.fsum(s * x for s, x in zip(S, found, strict=False)))
-    assert np.isclose(error(mc.fit(W0.label(steps * batch, 0.3), filter=SGD(float(step), batch))), expected, rtol=1e-10)
+    found = error(mc.fit(W0.label(steps * batch, float(noise)), filter=SGD(float(step), batch)))
+    assert np.isclose(found, expected, rtol=1e-10, atol=0)
 
 
 # limits
@@ -95,6 +96,14 @@ def test_small_steps_are_gradient_flow_on_the_population():
 def test_large_batches_are_gradient_descent_on_the_population():
     model = mc.fit(W0.label(7e12, 0.3), filter=SGD(0.9, 1e12))
     assert np.isclose(error(model), np.sum(S * SIGNAL * (1 - 0.9 * S) ** 14), rtol=1e-9)
+
+
+def test_steps_that_overshoot_alternate():
+    first = mc.fit(W0.label(3e12), filter=SGD(1.8, 1e12))
+    left = (1 - 1.8 * S) ** 3
+    assert np.isclose(
+        error(mc.fit(first.label(3e12), filter=SGD(1.8, 1e12))), np.sum(S * SIGNAL * (left * (2 - left)) ** 2)
+    )
 
 
 def test_an_endless_pass_has_the_stationary_error():
