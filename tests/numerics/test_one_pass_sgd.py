@@ -146,6 +146,13 @@ def test_directions_without_inputs_are_not_learned():
     assert parts.variance[2] == 0
 
 
+def test_many_atoms_are_worked_on_in_pieces(monkeypatch):
+    model = mc.fit(W0.label(60, 0.3), filter=SGD(0.1, 2))
+    whole = error(model)
+    monkeypatch.setattr("modelcollapse.numerics.steps.sgd.AT_A_TIME", 50)
+    assert np.isclose(error(model), whole, rtol=1e-13)
+
+
 def test_labels_of_infinite_variance_spread():
     endless = mc.fit(mc.truth(mc.isotropic(20)).label(20, 0.1))
     assert np.isinf(error(mc.fit(endless.label(50), filter=SGD(0.05))))
