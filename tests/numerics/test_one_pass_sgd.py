@@ -247,30 +247,27 @@ def test_closed_forms_of_random_pipelines_with_passes(model):
 
 
 PIPELINES = {
-    "one row a step": (mc.fit(W0.label(40, 0.3), filter=SGD(0.1)), 600),
-    "batches": (mc.fit(W0.label(60, 0.5), filter=SGD(0.5, 6)), 600),
-    "real and synthetic rows": (
-        mc.fit(mc.fit(W0.label(40, 0.3), filter=SGD(0.1)).label(30, 0.2), W0.label(15, 0.6), filter=SGD(0.25, 3)),
-        600,
+    "one row a step": mc.fit(W0.label(40, 0.3), filter=SGD(0.1)),
+    "batches": mc.fit(W0.label(60, 0.5), filter=SGD(0.5, 6)),
+    "real and synthetic rows": mc.fit(
+        mc.fit(W0.label(40, 0.3), filter=SGD(0.1)).label(30, 0.2), W0.label(15, 0.6), filter=SGD(0.25, 3)
     ),
-    "shifted rows, then ridge": (
-        mc.fit(mc.fit(W0.label(48, 0.3, inputs=np.sqrt), filter=SGD(0.2, 4)).label(40, 0.1), ridge=0.3),
-        400,
+    "shifted rows, then ridge": mc.fit(
+        mc.fit(W0.label(48, 0.3, inputs=np.sqrt), filter=SGD(0.2, 4)).label(40, 0.1), ridge=0.3
     ),
 }
 
 
 def test_simulations_that_run_sgd_agree():
-    """Failure budget 1 % for the family, at standard errors of about 2 % and no allowance before the ridge fit."""
-    models, trials = [model for model, _ in PIPELINES.values()], 500
-    agreement = mc.crosscheck(models, trials, seed=3, progress=False, budget=0.01, resolution=0.5)
+    """Failure budget 1 % for the family, at standard errors of about 3 % and no allowance before the ridge fit."""
+    agreement = mc.crosscheck(list(PIPELINES.values()), 300, seed=3, progress=False, budget=0.01, resolution=0.5)
     assert agreement.verdict == "agrees", str(agreement)
     assert np.all(agreement.allowance[:3] == 0)
 
 
 def test_a_prediction_without_the_noise_of_batches_is_rejected():
     """Negative controls at |z| > 6: batches taken for all rows there are, the scatter along own directions left out."""
-    estimate = mc.simulate(PIPELINES["batches"][0], trials=500, seed=4, progress=False)
+    estimate = mc.simulate(PIPELINES["batches"], trials=500, seed=4, progress=False)
     wrong = recursion([(1.0, 1.0, 0.0, 0.5)], 0.5, 1e9, 10)
     assert abs(wrong - estimate.mean) > 6 * estimate.standard_error
     alone = mc.Spectrum([1.0, 1e-3, 1e-3], SIGNAL)
