@@ -258,6 +258,8 @@ def _fit(setting, node, step, mean, joint):
 def _sgd(setting, node, step, mean, joint):
     """(1), (2) and (4) of `numerics.steps.sgd` on one eigenvalue: the sum over its directions follows one number, λ."""
     share, samples, s, weight = _pooled(setting, node, step)
+    if any(source.weight == 0 and source.samples != 0 for source in step.sources):
+        raise ValueError("weight = 0 in a pass of SGD, which would see these rows in vain; leave the source out")
     length, batch = step.filter.values
     pulled, directions, parents = length * weight * s, setting.dim, step.parents
     gap = pulled * (2 - pulled * (1 + (directions + 1) / batch))  # 1 − λ

@@ -32,6 +32,9 @@ for every n ≥ 1 and batches up to 1e6.
 Derived here; (1) for a fixed w is classical (Feuer and Weinstein 1985).
 """
 
+import itertools
+import math
+
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace, quiet
@@ -44,6 +47,7 @@ NODES = 80
 WIDEST, WIDTH = 0.8, 1.8  # of the angle ψ, for one step and for many
 DIGITS = 40.0  # −log of what is left of the integrand at the end of a contour
 ROUNDS = 24  # of Newton's method
+AT_A_TIME = 2**21  # of the resolvent's entries
 
 
 @quiet()
@@ -111,13 +115,16 @@ def _stable(xp, delta, shared):
 def _turns(xp, delta, shared, energy, noise_variance, scatter, n, batch):
     """The sums of (3) over the steps, (A,): δ, μu²/B, s E w², (u²/B) s E Δ² by atom, all (A,)."""
     fixed = [xp.stop_gradient(x) for x in (delta, shared, n, batch)]
+    ends = np.linspace(0, NODES, 1 + math.ceil(NODES * delta.shape[-1] / AT_A_TIME)).astype(int)
     total = 0
     for k, first in enumerate((_smallest_root(*fixed[:2]), 0 * fixed[2])):
-        x, logarithm, weight = _contour(first, *fixed[2:])
-        resolvent = 1 / (delta - x[:, None])
-        source = resolvent @ energy if k == 0 else -(noise_variance + 2 * (resolvent @ scatter)) / x
-        risk = xp.exp(n * logarithm) * weight * source / (1 - resolvent @ shared)
-        total = total + (risk @ resolvent).imag
+        path = _contour(first, *fixed[2:])
+        for low, high in itertools.pairwise(ends):
+            x, logarithm, weight = (part[low:high] for part in path)
+            resolvent = 1 / (delta - x[:, None])
+            source = resolvent @ energy if k == 0 else -(noise_variance + 2 * (resolvent @ scatter)) / x
+            risk = xp.exp(n * logarithm) * weight * source / (1 - resolvent @ shared)
+            total = total + (risk @ resolvent).imag
     return total
 
 

@@ -65,11 +65,11 @@ def test_labellers_that_err_and_differ_are_in_the_recursion():
     assert abs(recursion(sources, 0.1, 2, 50, own=0.0) / expected - 1) > 1e-3
 
 
-@pytest.mark.parametrize("steps", [10**4, 10**9])
-def test_long_passes_are_exact_powers(steps):
-    step, batch, noise = 3e-5, 2, mpmath.mpf("0.3")
+@pytest.mark.parametrize(("steps", "step", "noise"), [(10**4, 3e-5, 0.3), (10**9, 3e-5, 0.3), (3000, 0.3, 0.0)])
+def test_long_passes_are_exact_powers(steps, step, noise):
+    batch = 2
     with mpmath.workdps(40):
-        step = mpmath.mpf(step)
+        step, noise = mpmath.mpf(step), mpmath.mpf(noise)
         matrix = mpmath.zeros(4)  # of c and of a constant
         for i, s in enumerate(S):
             shared = step**2 * s * COPIES[i] / batch
@@ -80,7 +80,8 @@ def test_long_passes_are_exact_powers(steps):
         matrix[3, 3] = 1
         found = matrix**steps * mpmath.matrix([*SIGNAL, 1])
         expected = float(mpmath.fsum(s * x for s, x in zip(S, found, strict=False)))
-    assert np.isclose(error(mc.fit(W0.label(steps * batch, 0.3), filter=SGD(float(step), batch))), expected, rtol=1e-10)
+    found = error(mc.fit(W0.label(steps * batch, float(noise)), filter=SGD(float(step), batch)))
+    assert np.isclose(found, expected, rtol=1e-10, atol=0)
 
 
 # limits
@@ -95,6 +96,14 @@ def test_small_steps_are_gradient_flow_on_the_population():
 def test_large_batches_are_gradient_descent_on_the_population():
     model = mc.fit(W0.label(7e12, 0.3), filter=SGD(0.9, 1e12))
     assert np.isclose(error(model), np.sum(S * SIGNAL * (1 - 0.9 * S) ** 14), rtol=1e-9)
+
+
+def test_steps_that_overshoot_alternate():
+    first = mc.fit(W0.label(3e12), filter=SGD(1.8, 1e12))
+    left = (1 - 1.8 * S) ** 3
+    assert np.isclose(
+        error(mc.fit(first.label(3e12), filter=SGD(1.8, 1e12))), np.sum(S * SIGNAL * (left * (2 - left)) ** 2)
+    )
 
 
 def test_an_endless_pass_has_the_stationary_error():
@@ -135,6 +144,13 @@ def test_directions_without_inputs_are_not_learned():
     parts = mc.predict(mc.fit(shifted, filter=SGD(0.1))).by_direction()
     assert np.isclose(parts.bias[2], S[2] * SIGNAL[2])
     assert parts.variance[2] == 0
+
+
+def test_many_atoms_are_worked_on_in_pieces(monkeypatch):
+    model = mc.fit(W0.label(60, 0.3), filter=SGD(0.1, 2))
+    whole = error(model)
+    monkeypatch.setattr("modelcollapse.numerics.steps.sgd.AT_A_TIME", 50)
+    assert np.isclose(error(model), whole, rtol=1e-13)
 
 
 def test_labels_of_infinite_variance_spread():
@@ -231,30 +247,27 @@ def test_closed_forms_of_random_pipelines_with_passes(model):
 
 
 PIPELINES = {
-    "one row a step": (mc.fit(W0.label(40, 0.3), filter=SGD(0.1)), 600),
-    "batches": (mc.fit(W0.label(60, 0.5), filter=SGD(0.5, 6)), 600),
-    "real and synthetic rows": (
-        mc.fit(mc.fit(W0.label(40, 0.3), filter=SGD(0.1)).label(30, 0.2), W0.label(15, 0.6), filter=SGD(0.25, 3)),
-        600,
+    "one row a step": mc.fit(W0.label(40, 0.3), filter=SGD(0.1)),
+    "batches": mc.fit(W0.label(60, 0.5), filter=SGD(0.5, 6)),
+    "real and synthetic rows": mc.fit(
+        mc.fit(W0.label(40, 0.3), filter=SGD(0.1)).label(30, 0.2), W0.label(15, 0.6), filter=SGD(0.25, 3)
     ),
-    "shifted rows, then ridge": (
-        mc.fit(mc.fit(W0.label(48, 0.3, inputs=np.sqrt), filter=SGD(0.2, 4)).label(40, 0.1), ridge=0.3),
-        400,
+    "shifted rows, then ridge": mc.fit(
+        mc.fit(W0.label(48, 0.3, inputs=np.sqrt), filter=SGD(0.2, 4)).label(40, 0.1), ridge=0.3
     ),
 }
 
 
 def test_simulations_that_run_sgd_agree():
-    """Failure budget 1 % for the family, at standard errors of about 2 % and no allowance before the ridge fit."""
-    models, trials = [model for model, _ in PIPELINES.values()], 500
-    agreement = mc.crosscheck(models, trials, seed=3, progress=False, budget=0.01, resolution=0.5)
+    """Failure budget 1 % for the family, at standard errors of about 3 % and no allowance before the ridge fit."""
+    agreement = mc.crosscheck(list(PIPELINES.values()), 300, seed=3, progress=False, budget=0.01, resolution=0.5)
     assert agreement.verdict == "agrees", str(agreement)
     assert np.all(agreement.allowance[:3] == 0)
 
 
 def test_a_prediction_without_the_noise_of_batches_is_rejected():
     """Negative controls at |z| > 6: batches taken for all rows there are, the scatter along own directions left out."""
-    estimate = mc.simulate(PIPELINES["batches"][0], trials=500, seed=4, progress=False)
+    estimate = mc.simulate(PIPELINES["batches"], trials=500, seed=4, progress=False)
     wrong = recursion([(1.0, 1.0, 0.0, 0.5)], 0.5, 1e9, 10)
     assert abs(wrong - estimate.mean) > 6 * estimate.standard_error
     alone = mc.Spectrum([1.0, 1e-3, 1e-3], SIGNAL)

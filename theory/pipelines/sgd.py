@@ -45,13 +45,15 @@ class OnePassSGD(Training):
     Parameters
     ----------
     step : number η > 0, grid or expression
-        Step of the gradient of ½(y − x·w)²; a source's weight multiplies it. Steps at or above the largest stable one
-        are refused when the pipeline is read, with that bound.
+        Step of the gradient of ½(y − x·w)²; a source's weight multiplies it.
     batch : number B ≥ 1, grid or expression
         Rows of each step, averaged.
 
     Several sources are one pool in random order: every row is of source g with the chance T_g/T. They must agree in
     weight and inputs.
+
+    Raises ValueError for numbers outside their domain. `predict` and all that rests on it raise it for a step at or
+    above the largest stable one, which they name, for less than one step, for broken numbers of steps that overshoot.
 
     >>> import modelcollapse as mc
     >>> source = mc.truth(mc.isotropic(100)).label([200, 2000, 20_000], noise=0.5)
