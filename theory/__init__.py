@@ -20,6 +20,7 @@ _PUBLIC = {  # public name -> the module that holds it
     "catalogue": "modelcollapse.theory.records",
     "closed_form": "modelcollapse.theory.closed_forms",
     "effective_ridges": "modelcollapse.theory.closed_forms",
+    "equations": "modelcollapse.theory.named_equations",
 }
 _MODULES = {module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)}
 

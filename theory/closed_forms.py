@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.theory.expressions import exact, tidy
+from modelcollapse.theory.expressions import exact, plain_sum, tidy
 from modelcollapse.theory.pipelines import Model
 from modelcollapse.theory.pipelines.reading import read
 from modelcollapse.theory.pipelines.steps import (
@@ -227,7 +227,7 @@ def _pooled(setting, node, step):
             "sources of one fit differ in weight or inputs: their effective ridge has no closed form in "
             "general; use mc.predict, or give them equal weights and inputs"
         )
-    samples = sum(rows[g] for g in kept)
+    samples = plain_sum(rows[g] for g in kept)
     share = [rows[g] / samples if g in kept else sympy.Integer(0) for g in range(len(sources))]
     return share, samples, inputs[kept[0]], weights[kept[0]]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from modelcollapse.theory.numbers.leaves import is_expression
 
-__all__ = ["exact", "tidy"]
+__all__ = ["exact", "plain_sum", "tidy"]
 
 TIDY_UP_TO = 50  # operations: longer expressions keep the shape they were built in
 
@@ -25,6 +25,14 @@ def exact(name, value) -> Any:
     if isinstance(value, float):
         return sympy.Rational(repr(value)) if np.isfinite(value) else sympy.oo
     return sympy.Integer(value)
+
+
+def plain_sum(terms) -> Any:
+    """A sum, expanded where that is shorter: T p + T (1 − p) is T."""
+    import sympy
+
+    total = sympy.Add(*terms)
+    return min(total, sympy.expand(total), key=sympy.count_ops) if total.count_ops() <= TIDY_UP_TO else total
 
 
 def tidy(expression) -> Any:
