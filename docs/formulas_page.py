@@ -13,6 +13,8 @@ A record states where it holds: *exact* at every finite size, in the *proportion
 together; the relative deviation at finite size is of the order of one over the number of directions) or as a *scaling*
 law (exponents). `catalogue[NAME].evaluate(...)` gives 30 digits, `.function()` the same in JAX; `modelcollapse formulas
 NAME --set ...` is the shell's way.
+
+Throughout, $\\mathrm{df}_q(\\kappa) = \\sum_j (s_j/(s_j+\\kappa))^q$ are degrees of freedom.
 """
 
 

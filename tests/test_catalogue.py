@@ -9,7 +9,9 @@ from formula_draws import seeded
 from formula_routes import ROUTES
 
 from modelcollapse.theory import catalogue
-from modelcollapse.theory.formulas import Condition, Formula
+from modelcollapse.theory.equation_latex import readable
+from modelcollapse.theory.formulas import Condition, Formula, evaluated, letters_of
+from modelcollapse.theory.records import sums
 from modelcollapse.theory.symbols import QUANTITIES, symbols
 
 BY_NAME = pytest.mark.parametrize("name", catalogue)
@@ -44,6 +46,30 @@ def test_a_record_can_be_read(name):
     assert set(formula.symbols) == set(formula.domain) == set(formula.arguments)
     assert hash(formula) == hash(dataclasses.replace(formula))
     assert formula.evaluate(**formula.example).is_finite
+
+
+WITH_SUMS = [name for name, formula in catalogue.items() if formula.expression.has(sympy.Sum)]
+
+
+@pytest.mark.parametrize("name", WITH_SUMS)
+def test_what_is_printed_is_the_expression(name):
+    """With df_q written out again the printed form is the record's own at its example; one with a factor is not."""
+    formula = catalogue[name]
+    printed = readable(formula.expression)
+    for order, degrees in ((1, sums.df_1), (2, sums.df_2)):
+        printed = printed.replace(sympy.Function(f"df_{order}"), lambda x, form=degrees: form.subs(sums.kappa, x))
+    letters = letters_of(formula.example)
+    equation = isinstance(printed, sympy.Eq)
+    pairs = zip(printed.args, formula.expression.args, strict=True) if equation else [(printed, formula.expression)]
+    for shown, meant in pairs:
+        value = evaluated(meant, letters, 30)
+        assert abs(evaluated(shown, letters, 30) - value) < 1e-25 * abs(value)
+        assert abs(evaluated(1.1 * shown, letters, 30) - value) > 1e-25 * abs(value)
+
+
+def test_sums_are_printed_by_their_names():
+    assert sum("mathrm{df}_2(" in formula.latex() for formula in catalogue.values()) > 15
+    assert r"\frac{\kappa \mathrm{df}_1(\kappa)}{T}" in catalogue["effective_ridge_equation"].latex()
 
 
 @BY_NAME

@@ -31,6 +31,7 @@ import numpy as np
 import sympy
 from sympy.printing.pycode import MpmathPrinter
 
+from modelcollapse.theory.equation_latex import latex_of_sums
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.symbols import length, quantity
 
@@ -136,7 +137,7 @@ class Formula:
         """The formula as LaTeX, without dollar signs."""
         names = {sympy.Symbol(q.letter, **q.domain.assumptions()): q.latex for q in self.quantities}
         names |= {q.symbol.label: q.latex for q in self.quantities if q.length}
-        body = sympy.latex(self.expression, symbol_names=names)
+        body = latex_of_sums(self.expression, names)
         return body if isinstance(self.expression, sympy.Eq) else f"{self.left} = {body}"
 
     def _repr_latex_(self):

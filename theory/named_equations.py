@@ -70,12 +70,12 @@ class Equations:
 
     def to_latex(self):
         """The lines as the body of a LaTeX display, without dollar signs."""
-        from modelcollapse.theory.equation_latex import latex_of
+        from modelcollapse.theory.equation_latex import latex_of_equations as latex
 
         rows = []
         for line in self.lines:
-            over = ", \\quad {} = {}, \\ldots, {}".format(*map(latex_of, line.over)) if line.over else ""
-            rows.append(f"{latex_of(line.left)} &= {latex_of(line.right)}{over}")
+            over = ", \\quad {} = {}, \\ldots, {}".format(*map(latex, line.over)) if line.over else ""
+            rows.append(f"{latex(line.left)} &= {latex(line.right)}{over}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self):
