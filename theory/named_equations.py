@@ -155,7 +155,8 @@ class _Writer:
         self.lines, self.mean, self.covariance = [], {}, {}
         self.order = [i for i, step in enumerate(reading.steps) if not isinstance(step, TruthStep)]
         self.j, self.directions = sympy.Symbol("j", integer=True, positive=True), sympy.Symbol("d")
-        self.s, self.theta = sympy.IndexedBase("s"), sympy.IndexedBase("theta")
+        self.s: Any = sympy.IndexedBase("s")
+        self.theta: Any = sympy.IndexedBase("theta")
         for i, step in enumerate(reading.steps):
             if isinstance(step, TruthStep):
                 self.mean[i] = sympy.Integer(1)
@@ -168,7 +169,8 @@ class _Writer:
         name = letter + number
         while name in self.taken:
             name += "'"
-        return sympy.IndexedBase(name)[indices] if indices else sympy.Symbol(name, positive=True)
+        base: Any = sympy.IndexedBase(name)
+        return base[indices] if indices else sympy.Symbol(name, positive=True)
 
     def index(self):
         """The letter of generations and rounds."""
@@ -208,8 +210,8 @@ class _Writer:
             value = own if k == i else across(k)
             if value != 0:
                 number = f"{self.order.index(i) + 1}{self.order.index(k) + 1}" if len(self.order) > 1 else ""
-                name = sympy.IndexedBase(f"C_{number}" if number else "C")[j]
-                self.covariance[i, k] = self.write(name, value)
+                base: Any = sympy.IndexedBase(f"C_{number}" if number else "C")
+                self.covariance[i, k] = self.write(base[j], value)
 
     def error(self):
         import sympy
