@@ -1,5 +1,7 @@
 """Solve the lines of `named_equations` one after the other: numbers and arrays over directions, in double precision."""
 
+from typing import Any
+
 import numpy as np
 
 from modelcollapse.theory.numbers.leaves import Domain, leaf
@@ -47,7 +49,7 @@ class _Found:
 
     def __init__(self, spectrum):
         self.multiplicity, self.signal = np.asarray(spectrum.multiplicity, float), np.asarray(spectrum.signal, float)
-        self.known = {"s": np.asarray(spectrum.eigenvalues, float)}
+        self.known: dict[str, Any] = {"s": np.asarray(spectrum.eigenvalues, float)}
         self.last = None
 
     def add(self, line):
@@ -69,7 +71,7 @@ class _Found:
         low = ridge or high
         while away(low) > 0:
             low /= 16
-        return brentq(away, low, high, xtol=1e-300, rtol=1e-15) if away(high) > 0 else high
+        return brentq(away, low, high, xtol=1e-300) if away(high) > 0 else high
 
     def value(self, expression):
         """A number, or an array over atoms where the direction j is open."""
@@ -95,7 +97,8 @@ class _Found:
         import sympy
 
         index, _, _ = limits
-        theta = sympy.IndexedBase("theta")[index]
+        base: Any = sympy.IndexedBase("theta")
+        theta = base[index]
         plain, energy = function.subs(theta, 0), sympy.diff(function, theta)
         total = np.sum(self.multiplicity * self.plain(plain)) + np.sum(self.signal * self.plain(energy))
         return sympy.Float(total, 17)
@@ -142,4 +145,5 @@ def _key(letter):
     if not isinstance(letter, sympy.Indexed):
         return str(letter)
     numbers = [str(index) for index in letter.indices if str(index) != "j"]
-    return ",".join([str(letter.base.label), *numbers])
+    base: Any = letter.base
+    return ",".join([str(base.label), *numbers])

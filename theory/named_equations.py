@@ -209,7 +209,8 @@ class _Writer:
         for k in self.pairs[i]:
             value = own if k == i else across(k)
             if value != 0:
-                number = f"{self.order.index(i) + 1}{self.order.index(k) + 1}" if len(self.order) > 1 else ""
+                pair = (str(self.order.index(model) + 1) for model in (i, k))
+                number = ("" if len(self.order) < 10 else ",").join(pair) if len(self.order) > 1 else ""
                 base: Any = sympy.IndexedBase(f"C_{number}" if number else "C")
                 self.covariance[i, k] = self.write(base[j], value)
 
