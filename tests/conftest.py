@@ -1,7 +1,12 @@
 """Strict tests: warnings are errors (pyproject), pictures need no screen, Hypothesis has no deadline."""
 
+import contextlib
+import ctypes
+import gc
 import os
+import sys
 import tempfile
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -19,11 +24,29 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture(autouse=True)
 def _unchanged_precision():
     """No test may leave JAX in another precision than it found."""
-    import sys
-
     yield
     if "jax" in sys.modules:
         assert not sys.modules["jax"].config.jax_enable_x64, "JAX was switched to double precision for good"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _bounded_memory():
+    """Compiled kernels and free pages go back after a file of tests where a worker has grown beyond a gigabyte."""
+    yield
+    if "jax" in sys.modules and _resident() > 1e9:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def _resident():
+    """Bytes of this process in memory; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class _Found:
     def __init__(self, spectrum):
         self.multiplicity, self.signal = np.asarray(spectrum.multiplicity, float), np.asarray(spectrum.signal, float)
         self.known: dict[str, Any] = {"s": np.asarray(spectrum.eigenvalues, float)}
-        self.last = None
+        self.last: Any = None
 
     def add(self, line):
         value = self.root(*line.root) if line.root else self.value(line.right)
@@ -71,7 +71,8 @@ class _Found:
         low = ridge or high
         while away(low) > 0:
             low /= 16
-        return brentq(away, low, high, xtol=1e-300) if away(high) > 0 else high
+        found: Any = brentq(away, low, high, xtol=1e-300) if away(high) > 0 else high
+        return found
 
     def value(self, expression):
         """A number, or an array over atoms where the direction j is open."""
