@@ -425,7 +425,7 @@ def test_the_catalogue_says_the_same():
         expected = says("random_features_label_error", noise=noise, signal=truth, **labels)
         assert np.isclose(error(start, one(noise**2)), expected, rtol=1e-10)
         parts = jnp.array([[1 - share], [share]])
-        both, doubt = pooled(atoms, row(s), parts, 0 * parts + noise, (truth_of(atoms), offset), {})
+        both, doubt, _ = pooled(atoms, row(s), parts, 0 * parts + noise, (truth_of(atoms), offset), {})
         price = error(both, doubt) - error(truth_of(atoms), one(noise**2))
         assert np.isclose(price, says("random_features_price", synthetic_share=share, offset=spread), rtol=1e-10)
 

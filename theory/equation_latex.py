@@ -7,6 +7,8 @@ r"""LaTeX in which sums read: df_q(κ) for Σ_j (s_j/(s_j+κ))^q, no fractions w
 '\\frac{T}{T - \\mathrm{df}_2(\\kappa)}'
 """
 
+from typing import Any
+
 import sympy
 from sympy.printing.latex import LatexPrinter
 
@@ -86,4 +88,5 @@ def _unnested(expression):
     )
     if not nested:
         return expression
-    return sympy.factor_terms(sympy.together(plain)).xreplace({dummy: x for x, dummy in stand_ins.items()})
+    together: Any = sympy.together(plain)
+    return sympy.factor_terms(together).xreplace({dummy: x for x, dummy in stand_ins.items()})
