@@ -12,7 +12,7 @@ import os
 
 from modelcollapse._lazy import attach
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if not os.path.isdir(os.path.join(os.path.dirname(__file__), "theory")):  # a checkout without symbolic links
     __path__.append(os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..")))
