@@ -91,6 +91,21 @@ def test_a_symbol_without_a_number_is_named():
         equations(PIPELINES["ridge"]).evaluate({T: 30, SIGMA: 0.1})
 
 
+@pytest.mark.parametrize("name", ["p", "C", "kappa", "rho", "v", "a", "d", "E", "j"])
+def test_letters_of_the_pipeline_stay_its_own(name):
+    """A plain symbol with the name of one of our letters is not confused with it."""
+    symbol = sympy.Symbol(name)
+    model = mc.fit(W0.label(30, noise=symbol), ridge=0.1)
+    expected = mc.predict(model, {symbol: 0.2}).test_error
+    assert equations(model).evaluate({symbol: 0.2}) == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("name", ["s", "theta"])
+def test_letters_of_the_directions_are_refused(name):
+    with pytest.raises(ValueError, match=f"the symbol {name} is a letter of the equations too"):
+        equations(mc.fit(W0.label(30, noise=sympy.Symbol(name)), ridge=0.1))
+
+
 def test_rows_of_one_budget_are_one_number():
     d = sympy.Symbol("d", positive=True)
     w0 = mc.truth(mc.isotropic(d))

@@ -1,5 +1,6 @@
 """Solve the lines of `named_equations` one after the other: numbers and arrays over directions, in double precision."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,10 @@ def solved(lines, spectrum, values):
 
 def _repeated(group, values):
     """The lines with numbers for symbols, for every value of their index."""
-    from modelcollapse.theory.named_equations import Line
 
     def at(line, known):
-        root = None if line.root is None else tuple(x.subs(known) for x in line.root)
-        return Line(line.left.subs(known), line.right.subs(known), root=root)
+        root = line.root and tuple(x.subs(known) for x in line.root)
+        return replace(line, left=line.left.subs(known), right=line.right.subs(known), over=None, root=root)
 
     if group[0].over is None:
         return [at(line, values) for line in group]

@@ -107,7 +107,7 @@ def equations(model: Model) -> Equations:
     Raises
     ------
     TypeError for what is no model, ValueError for dense populations, arrays, and fits that have no such equations here
-    (filters, features, links, kept rows, other inputs or weights): use `predict`.
+    (filters, features, links, kept rows, other inputs or weights): use `predict`; for plain symbols s or theta.
 
     Derived here (see the module); with one source Theorem 1 of Dohmatob, Feng, Kempe 2024 (arXiv 2402.07712).
 
@@ -128,8 +128,13 @@ def equations(model: Model) -> Equations:
     reading = read(model)
     if not isinstance(model.spectrum, Spectrum):
         raise ValueError(f"a population of {model.spectrum.noun} has no sums over directions; use mc.predict")
-    numbers = [exact(name, value) for name, value, _ in reading.leaves]
     writer = _Writer(reading, frozenset(map(str, model.free)))
+    if clash := [symbol for symbol in (writer.s.label, writer.theta.label) if symbol in model.free]:
+        raise ValueError(
+            f"the symbol {clash[0]} is a letter of the equations too, which write s for eigenvalues and theta for "
+            "squared weights; give it another name by model.subs"
+        )
+    numbers = [exact(name, value) for name, value, _ in reading.leaves]
     for i, (step, node) in enumerate(zip(reading.filled(numbers), reading.nodes, strict=True)):
         if not isinstance(step, TruthStep):
             if type(step) not in _STEPS:
@@ -165,12 +170,15 @@ class _Writer:
         """A letter of model i: plain where there is one model only."""
         import sympy
 
-        number = "" if len(self.order) == 1 else f"_{self.order.index(i) + 1}"
-        name = letter + number
-        while name in self.taken:
-            name += "'"
+        name = self.free_name(letter if len(self.order) == 1 else f"{letter}_{self.order.index(i) + 1}")
         base: Any = sympy.IndexedBase(name)
         return base[indices] if indices else sympy.Symbol(name, positive=True)
+
+    def free_name(self, name):
+        """The name, primed where a symbol of the pipeline has it."""
+        while name in self.taken:
+            name += "'"
+        return name
 
     def index(self):
         """The letter of generations and rounds."""
@@ -211,7 +219,7 @@ class _Writer:
             if value != 0:
                 pair = (str(self.order.index(model) + 1) for model in (i, k))
                 number = ("" if len(self.order) < 10 else ",").join(pair) if len(self.order) > 1 else ""
-                base: Any = sympy.IndexedBase(f"C_{number}" if number else "C")
+                base: Any = sympy.IndexedBase(self.free_name(f"C_{number}" if number else "C"))
                 self.covariance[i, k] = self.write(base[j], value)
 
     def error(self):
