@@ -1,10 +1,12 @@
 """The fast paths say the same as the slow ones: tables in log κ, shared lanes, remembered spectra. Nothing is timed."""
 
+import jax
 import mpmath
 import numpy as np
 import pytest
 
 import modelcollapse as mc
+from modelcollapse.numerics import arrays
 from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
 from modelcollapse.numerics.evaluation import surfaces, tables
 
@@ -81,22 +83,21 @@ def test_a_table_without_certificate_is_not_used(monkeypatch):
     """Five points per panel are too few: every point is refused and evaluated directly."""
     model = mc.fit(mc.truth(POWER_LAW).label(SAMPLES, 0.1), ridge=RIDGES)
     direct = directly(monkeypatch, model).test_error
-    kernels, accepted = (tables.tabulate, tables.look_up), []
+    accepted = []
 
-    def watched(*arguments):
-        accepted.append(np.asarray(kernels[1](*arguments)[2]))
-        return kernels[1](*arguments)
+    def watched(*arguments, look_up=tables.look_up):
+        found = look_up(*arguments)
+        accepted.append(np.asarray(found[2]))
+        return found
 
     monkeypatch.setattr(tables, "look_up", watched)
     try:
         for order in (5, tables.ORDER):
             monkeypatch.setattr(tables, "ORDER", order)
-            for kernel in kernels:
-                kernel.clear_cache()
+            jax.clear_caches()
             np.testing.assert_allclose(mc.predict(model).test_error, direct, rtol=1e-12)
     finally:
-        for kernel in kernels:
-            kernel.clear_cache()
+        jax.clear_caches()
     few, enough = accepted
     assert not few.any()
     assert enough.all()
@@ -211,15 +212,46 @@ def test_generations_are_computed_once_for_a_grid_of_last_fits(monkeypatch):
     assert errors[7, 0] == pytest.approx(mc.predict(point).test_error, rel=1e-13)
 
 
-def test_numbers_and_grid_sizes_do_not_compile():
+@pytest.fixture
+def compiled():
+    """The names of what JAX has compiled since."""
+    names = []
+
+    def listen(event, seconds, fun_name="", **_):
+        if event.endswith("backend_compile_duration"):
+            names.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_numbers_and_grid_sizes_do_not_compile(compiled):
     """New numbers, another pipeline and another size of grid on a spectrum of as many atoms compile no table kernel."""
+    jax.clear_caches()
     w0 = mc.truth(POWER_LAW)
     mc.predict(mc.fit(mc.chain(w0, 3, 400, 0.2).label(SAMPLES, 0.1), ridge=RIDGES))
-    kernels = tables.tabulate, tables.look_up
-    before = [kernel._cache_size() for kernel in kernels]
+    assert {"jit(tabulate)", "jit(look_up)"} <= set(compiled)
+    compiled.clear()
     other = mc.accumulate(w0, 2, 90, 0.1, 0.3)
-    mc.predict(mc.fit(other.label(np.geomspace(5, 70, 41)[:, None], 0.3), ridge=RIDGES / 7))
-    assert [kernel._cache_size() for kernel in kernels] == before
+    mc.predict(mc.fit(other.label(np.geomspace(3, 290, 41)[:, None], 0.3), ridge=RIDGES * 0.9))
+    assert not {"jit(tabulate)", "jit(look_up)"} & set(compiled)
+
+
+def test_kernels_compile_by_options_of_their_own_only_where_xla_has_them(monkeypatch):
+    """A kernel within a caller's jit takes the caller's options, which JAX demands."""
+    assert arrays._accepted({"xla_cpu_nonsense": False}) is None
+    options = {"xla_backend_optimization_level": 1}
+    assert arrays._accepted(options) is options
+    asked = []
+    monkeypatch.setattr(arrays, "_compiler_options", lambda: asked.append(True) or options)
+    double = arrays.jit(lambda x: 2 * x)
+    assert jax.jit(double)(1.0) == 2
+    assert jax.vmap(jax.jit(jax.grad(double)))(np.ones(3)).tolist() == [2, 2, 2]
+    assert not asked
+    assert double(1.0) == 2
+    assert jax.jvp(double, (1.0,), (3.0,)) == (2, 6)
+    assert asked == [True]
 
 
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):

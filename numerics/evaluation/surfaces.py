@@ -7,9 +7,9 @@ of `interpolation` do not serve (κ = 0 or infinite, or a refused certificate) i
 
 import math
 
-import jax
 import numpy as np
 
+from modelcollapse.numerics.arrays import jit
 from modelcollapse.numerics.equivalents import ridge_equation
 from modelcollapse.numerics.evaluation import tables
 from modelcollapse.numerics.evaluation.double_precision import double_precision
@@ -24,7 +24,7 @@ FEWEST_POINTS = 512
 CHUNK = 4096
 PANELS = (40, 96, 256)
 
-_solve = jax.jit(ridge_equation.solve)
+_solve = jit(ridge_equation.solve)
 
 
 def surface(question):

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from modelcollapse.numerics.arrays import jit
 from modelcollapse.numerics.equivalents.shares import atom_sums, counted, in_range, shares
 from modelcollapse.numerics.steps import times
 
@@ -49,7 +50,7 @@ class Table(NamedTuple):
     certified: jax.Array  # (K,) bool
 
 
-@functools.partial(jax.jit, static_argnames="panels")
+@functools.partial(jit, static="panels")
 def tabulate(atoms, inputs, model, lowest, panels):
     """The sums of this module for κ from `lowest` up to lowest·exp(2 HALF_WIDTH panels).
 
@@ -109,7 +110,7 @@ def _evaluate(coefficients, panel, x):
     return coefficients[:, 0][:, panel] + x * last - before
 
 
-@jax.jit
+@jit
 def look_up(table, samples, noise, ridge):
     """(bias, variance), (clean bias, clean variance) and ok of fits with the numbers (P,): five arrays (P,)."""
     panels = table.middle.shape[0]
