@@ -1,4 +1,4 @@
-"""The built pages as a browser shows them: on a phone and on a desk, by day and by night, without fonts for mathematics.
+"""The built pages as a browser shows them: by day and by night, on a phone and on a desk, without mathematics fonts.
 
 Chromium opens every page of the site that $SITE names. It finds no font of the system but DejaVu Sans, in which letters
 of formulas are empty boxes: they read only if the site's own font arrives. Each check is made once more with something
