@@ -99,6 +99,23 @@ def test_every_record_is_explained_on_a_page_of_theory():
     assert set(mc.theory.catalogue) == set(re.findall(r"formulas\.md#(\w+)\)", theory))
 
 
+CARD = ("**Setting", "| there | here |", "## Beside the published numbers", "## Where print and", "```python\n>>>")
+
+
+def missing_parts(card):
+    """What a paper's page must have and has not: setting, notation, published numbers, differences, lines that run."""
+    return {part for part in CARD if part not in card}
+
+
+def test_the_page_of_every_paper_has_all_parts():
+    index = "docs/papers/index.md"
+    cards = {name: text for name, text in TEXTS.items() if name.startswith("docs/papers/") and name != index}
+    assert {name: missing_parts(text) for name, text in cards.items() if missing_parts(text)} == {}
+    assert set(re.findall(r"\]\((\w+\.md)\)", TEXTS[index])) == {Path(name).name for name in cards}
+    planted = cards["docs/papers/demystified.md"].replace("| there |", "| planted |")
+    assert missing_parts(planted) == {"| there | here |"}
+
+
 # the reference
 
 
