@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif("SITE" not in os.environ, reason="SITE names no 
 
 WINDOWS = {"phone": (390, 844), "desk": (1280, 800)}
 SHOWN = ("index", "tutorial", "theory/chains", "papers/demystified", "howto/weight", "notebooks/01_quick_tour")
+ANSWERED = ("weight", "drop_or_keep", "worth", "is_it_collapsing", "when_to_stop", "my_network")
 INSTALL = "//article//code[contains(., 'pip install')]"
 FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
 <fontconfig><dir>{0}</dir><cachedir>{0}/cache</cachedir></fontconfig>"""
@@ -180,6 +181,17 @@ def test_the_built_front_page_begins_with_a_figure_and_how_to_install(page, kind
     assert page.in_first_screen(install)
     page.run("document.querySelector('h1').style.marginTop = '600px'")
     assert not page.in_first_screen(figure)
+
+
+@pytest.mark.parametrize("kind", WINDOWS)
+@pytest.mark.parametrize("name", ANSWERED)
+def test_a_built_page_answers_its_question_in_the_first_screen(page, kind, name):
+    page.window(kind)
+    page.open(f"howto/{name}.html")
+    answer = page.driver.find_element("css selector", "article strong")
+    assert page.in_first_screen(answer)
+    page.run("document.querySelector('h1').style.marginTop = '800px'")
+    assert not page.in_first_screen(answer)
 
 
 @pytest.mark.parametrize("kind", WINDOWS)
