@@ -46,7 +46,7 @@ return found;"""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
+    def log_message(self, format, *arguments):
         """Say nothing of requests."""
 
 
