@@ -2,6 +2,11 @@
 
 `lower` turns a pipeline with symbols into a pure function of arrays for jit, grad and vmap. `predict`, `gradient`,
 `test_error`, `delta`, `effective_ridge` and `degrees_of_freedom` are exported by `modelcollapse` itself.
+
+>>> import modelcollapse as mc
+>>> model = mc.fit(mc.truth(mc.isotropic(100)).label(200, noise=0.5), ridge=0.1)
+>>> round(float(mc.numerics.predict(model).test_error), 4)
+0.1768
 """
 
 if __name__ == "numerics":

@@ -1,5 +1,6 @@
 """The documents say what the package says: examples run, what is named exists, every export has its entry."""
 
+import doctest
 import importlib.util
 import inspect
 import os
@@ -7,7 +8,9 @@ import re
 import subprocess
 import sys
 import zlib
+from operator import attrgetter
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -96,6 +99,23 @@ def test_every_record_is_explained_on_a_page_of_theory():
     assert set(mc.theory.catalogue) == set(re.findall(r"formulas\.md#(\w+)\)", theory))
 
 
+CARD = ("**Setting", "| there | here |", "## Beside the published numbers", "## Where print and", "```python\n>>>")
+
+
+def missing_parts(card):
+    """What a paper's page must have and has not: setting, notation, published numbers, differences, lines that run."""
+    return {part for part in CARD if part not in card}
+
+
+def test_the_page_of_every_paper_has_all_parts():
+    index = "docs/papers/index.md"
+    cards = {name: text for name, text in TEXTS.items() if name.startswith("docs/papers/") and name != index}
+    assert {name: missing_parts(text) for name, text in cards.items() if missing_parts(text)} == {}
+    assert set(re.findall(r"\]\((\w+\.md)\)", TEXTS[index])) == {Path(name).name for name in cards}
+    planted = cards["docs/papers/demystified.md"].replace("| there |", "| planted |")
+    assert missing_parts(planted) == {"| there | here |"}
+
+
 # the reference
 
 
@@ -162,40 +182,38 @@ def test_the_built_pages_show_the_help_of_commands(inventory):
 
 # docstrings
 
-SHOWN_BY = {  # what a function returns is shown by its example
-    "Agreement": "crosscheck",
-    "Estimate": "simulate",
-    "Law": "zipf",
-    "Loop": "replace",
-    "Formula": "catalogue",
-    "KernelChain": "kernel_chain",
-    "Prediction": "predict",
-}
+SHOWN_IN = {"modelcollapse.theory.catalogue": mc.theory.records, "modelcollapse.plot.COLOURS": mc.plot}  # data
 
 
-def without_example(objects):
-    """Names of callables that no example of the public docstrings uses, those of methods included."""
-    kinds = [thing for thing in objects.values() if inspect.isclass(thing)]
-    methods = [method for kind in kinds for _, method in inspect.getmembers(kind, inspect.isfunction)]
-    texts = "\n".join(f"{thing.__doc__}" for thing in [*objects.values(), *methods])
-    lines = re.findall(r"^\s*(?:>>>|\.\.\.) (.*)", texts, re.M)
-    used = set(re.findall(r"\w+", " ".join(lines)))
-    return {name for name, thing in objects.items() if callable(thing) and SHOWN_BY.get(name, name) not in used}
+def without_number(objects):
+    """Names of objects whose docstrings, those of their methods included, have no example that shows a number."""
+    return {name for name, thing in objects.items() if not any(map(_shows_number, _docstrings(thing)))}
 
 
-def test_every_public_callable_has_an_example():
-    objects = {}
-    for full in exports():
-        part, name = full.rsplit(".", 1)
-        thing = getattr(sys.modules[part], name)
-        objects[name] = thing
-    objects["catalogue module"] = mc.theory.records
-    assert without_example(objects) == set()
+def _docstrings(thing):
+    yield thing.__doc__ or ""
+    if inspect.isclass(thing):
+        methods = [part for part in vars(thing).values() if isinstance(part, FunctionType | property)]
+        yield from (part.__doc__ or "" for part in methods)
+
+
+def _shows_number(docstring):
+    examples = doctest.DocTestParser().get_examples(docstring)
+    return any(re.search(r"\d", re.sub(r"(?:float|int|uint)\d+", "", example.want)) for example in examples)
+
+
+def test_every_public_name_has_an_example_that_shows_a_number():
+    objects = {full: SHOWN_IN.get(full, attrgetter(full.partition(".")[2])(mc)) for full in exports()}
+    assert without_number(objects) == set()
 
     def planted():
-        """No example."""
+        """No number.
 
-    assert without_example(objects | {"planted": planted}) == {"planted"}
+        >>> 1 == 1
+        True
+        """
+
+    assert without_number(objects | {"planted": planted}) == {"planted"}
 
 
 def test_docstrings_are_shown_as_they_are_meant():

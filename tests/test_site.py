@@ -1,6 +1,6 @@
 """The site reads well anywhere: formulas have a font of their own, pages the pictures that their blocks draw.
 
-What a browser shows is not looked at here: none can be had from a package index. The checks are of what it is given.
+The checks are of what a browser is given; what it makes of it is in test_browser.py.
 """
 
 import re

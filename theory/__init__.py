@@ -5,6 +5,10 @@
     catalogue["clean_error"].evaluate(...)         30 digits
     catalogue["clean_error"].function()            the same in JAX
 
+>>> from modelcollapse.theory import catalogue
+>>> round(float(catalogue["least_squares_chain"].evaluate(T=301, T0=301, d=100, sigma=1, sigma0=1, n=3)), 3)
+2.0
+
 SymPy is imported when the catalogue or one of its modules is first used, JAX never.
 """
 

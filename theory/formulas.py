@@ -74,6 +74,11 @@ class Formula:
     `computed_as` is the same expression in a form that loses no digits in floating point, where the readable one
     does; `limits` are triples (argument, value, what the expression becomes there); `at` completes the typical
     values of the quantities to an example inside the domain.
+
+    >>> from modelcollapse.theory import catalogue
+    >>> chain = catalogue["least_squares_chain"]
+    >>> chain.regime, round(float(chain.evaluate(T=301, T0=301, d=100, sigma=1, sigma0=1, n=3)), 3)
+    ('exact', 2.0)
     """
 
     name: str

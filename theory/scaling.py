@@ -151,8 +151,9 @@ def scaling_exponents(
 
     >>> setting = dict(generations_exponent=0.3, generator_samples_exponent=0.8)
     >>> best = optimal_exponent(2.0, 0.3, **setting)
-    >>> scaling_exponents(2.0, 0.3, best.ell, **setting).dominant
-    'bias and generator noise'
+    >>> at_best = scaling_exponents(2.0, 0.3, best.ell, **setting)
+    >>> at_best.dominant, round(-at_best.test_error, 3), round(best.rate, 3)
+    ('bias and generator noise', 0.273, 0.273)
     """
     x = _exponents(
         beta,

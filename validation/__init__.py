@@ -4,6 +4,11 @@
     from modelcollapse.validation import assert_agrees, strategies  test formulas of your own (needs Hypothesis)
     from modelcollapse.validation import kernel_chain, datasets     train kernel-ridge chains on real data
 
+>>> import modelcollapse as mc
+>>> model = mc.fit(mc.truth(mc.isotropic(100)).label(200, noise=0.5), ridge=0.1)
+>>> mc.validation.crosscheck(model, trials=50).verdict, mc.validation.simulate(model, trials=50).trials
+('agrees', 50)
+
 Nothing is imported before it is used.
 """
 

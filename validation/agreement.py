@@ -42,6 +42,11 @@ class Agreement:
     budget : probability that a correct theory is rejected anywhere
     names : one line per point for the table
     metric : "test_error" or "error_rate", what was compared
+
+    >>> import modelcollapse as mc
+    >>> found = mc.crosscheck(mc.fit(mc.truth(mc.isotropic(100)).label(200, noise=0.5), ridge=0.1), trials=100)
+    >>> found.verdict, round(float(found.prediction.test_error), 3), found.budget
+    ('agrees', 0.177, 0.01)
     """
 
     prediction: Any

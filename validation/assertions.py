@@ -62,7 +62,10 @@ def assert_agrees(
         What `predict` is asked for.
 
     >>> import modelcollapse as mc
-    >>> assert_agrees(lambda model: mc.predict(model).test_error, examples=5)
+    >>> pipelines = set()
+    >>> assert_agrees(lambda model: pipelines.add(model) or mc.predict(model).test_error, examples=5)
+    >>> len(pipelines)
+    5
     """
     if against == "simulate":
         level = 1 - np.sqrt(budget / examples)

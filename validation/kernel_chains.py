@@ -54,6 +54,12 @@ class KernelChain:
 
     `prediction` goes row by row where that has a formula, and is computed when it is first asked for; `gaussian` takes
     the data for Gaussian with their spectrum.
+
+    >>> from modelcollapse.validation import datasets
+    >>> data = datasets.digits().first(200)
+    >>> found = kernel_chain(data.inputs, data.targets, gamma=0.05, samples=100, ridge=1e-2, noise=0.5, runs=50)
+    >>> [round(float(error), 2) for error in (found.mean, found.prediction.test_error, found.gaussian.test_error)]
+    [0.27, 0.27, 0.25]
     """
 
     draws: np.ndarray
@@ -153,8 +159,8 @@ def kernel_chain(
     >>> data = datasets.digits().first(400)
     >>> found = kernel_chain(data.inputs, data.targets, gamma=0.05, generations=[0, 3], samples=100,
     ...                      ridge=1e-2, noise=0.5, generator_samples=200)
-    >>> bool(np.all(np.abs(found.deviation) < 0.15))
-    True
+    >>> found.mean.round(1), bool(np.all(np.abs(found.deviation) < 0.15))
+    (array([0.3, 0.6]), True)
 
     The same by training that is stopped: the error falls, turns and rises.
 

@@ -80,8 +80,8 @@ def real_share_for(law, samples, keep=0.99, of="modes"):
     >>> law = mc.modes.zipf(1.5)
     >>> alpha = mc.modes.real_share_for(law, 1000, keep=0.9)
     >>> forever = mc.modes.mix(law, 2000, 1000, alpha)
-    >>> bool(abs(forever.alive / law.modes(1000) - 0.9) < 1e-6)
-    True
+    >>> round(float(alpha), 3), round(float(forever.alive / law.modes(1000)), 6)
+    (0.473, 0.9)
     """
     if of not in ("modes", "diversity"):
         raise ValueError(f"of = {of!r} is neither 'modes' nor 'diversity'; give one of the two")
@@ -158,8 +158,8 @@ def growth_for(law, samples, keep=0.99):
     >>> import modelcollapse as mc
     >>> law = mc.modes.zipf(1.5)
     >>> rate = mc.modes.growth_for(law, 1000, keep=0.8)
-    >>> bool(abs(mc.modes.grow(law, 60, 1000, rate).alive / law.modes(1000) - 0.8) < 1e-3)
-    True
+    >>> round(float(rate), 2), round(float(mc.modes.grow(law, 60, 1000, rate).alive / law.modes(1000)), 2)
+    (1.76, 0.8)
     """
     law = _alone(law)
     samples, keep = given("samples", samples, DRAWS, False), given("keep", keep, _KEPT, False)
@@ -210,8 +210,8 @@ def plateau(law, real_share, *, generator_samples=math.inf):
     >>> law = mc.modes.zipf(1.5, cut=100)
     >>> flat = mc.modes.plateau(law, 0.01)
     >>> at = law.missing_mass([flat.begin, 10 * flat.begin, 100 * flat.end], real_share=0.01)
-    >>> bool(flat.end == 100 * flat.begin), bool(at[0] / at[1] < 1.2), bool(at[2] < 0.3 * at[1])
-    (True, True, True)
+    >>> round(float(flat.begin)), round(float(flat.end)), at.round(3)
+    (1860, 186020, array([0.086, 0.075, 0.016]))
     """
     law = _checked(law)
     share = given("real_share", real_share, _REAL, traceable=False)

@@ -98,8 +98,8 @@ def optimal_ridge(model, values=None):
     >>> w0 = mc.truth(mc.isotropic(100))
     >>> labels = mc.chain(w0, [0, 1, 5, 20], samples=400, noise=0.5)
     >>> best = optimal_ridge(mc.fit(labels.label(200, noise=0.5)))
-    >>> bool(np.isclose(best.ridge[0], 0.5**2 * 100 / 200)), bool(np.all(np.diff(best.ridge) > 0))
-    (True, True)
+    >>> best.ridge.round(3)  # on clean labels σ²d/T
+    array([0.125, 0.162, 0.376, 1.857])
     """
     if not isinstance(model, Fit):
         kind = type(model).__name__ if isinstance(model, Model) else f"no model but a {type(model).__name__}"

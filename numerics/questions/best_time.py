@@ -74,8 +74,8 @@ def optimal_stopping(model, values=None):
     >>> w0 = mc.truth(mc.power_law(1.5, 0.5, dim=200))
     >>> labels = mc.chain(w0, [0, 5], samples=600, noise=0.1)
     >>> best = optimal_stopping(mc.fit(labels.label(400, noise=0.1)))
-    >>> bool(best.time[1] < best.time[0])          # the more synthetic the labels, the earlier the turn
-    True
+    >>> best.time.round(1)                         # the more synthetic the labels, the earlier the turn
+    array([425.3, 123.2])
     """
     if not isinstance(model, Fit):
         kind = type(model).__name__ if isinstance(model, Model) else f"no model but a {type(model).__name__}"

@@ -44,8 +44,8 @@ def lower(model, over):
     >>> model = mc.fit(mc.truth(mc.isotropic(100)).label(300, noise=0.5), ridge=lam)
     >>> error = lower(model, over=(lam,))
     >>> best = 0.5**2 * 100 / 300                  # the optimal ridge of clean isotropic data is stationary
-    >>> bool(abs(jax.jit(jax.grad(error))(best)) < 1e-5)
-    True
+    >>> bool(abs(jax.jit(jax.grad(error))(best)) < 1e-5), round(float(error(best)), 4)
+    (True, 0.1061)
     """
     require_model("model", model)
     over = tuple(over) if isinstance(over, tuple | list) else (over,)
@@ -112,8 +112,8 @@ def gradient(model, at):
     >>> model = mc.fit(mc.chain(w0, n, samples=400, noise=0.1).label(200, noise=0.1), ridge=0.05)
     >>> slope = mc.gradient(model, {n: 3})[n]
     >>> rise = mc.predict(model, {n: 4}).test_error - mc.predict(model, {n: 3}).test_error
-    >>> bool(np.isclose(slope, rise, rtol=1e-10))
-    True
+    >>> bool(np.isclose(slope, rise, rtol=1e-10)), round(float(slope), 6)
+    (True, 0.002811)
     """
     require_model("model", model)
     symbols, values = model.free, checked_values(model, at)

@@ -67,8 +67,8 @@ def largest_synthetic_share(generator, samples, loss, *, noise, synthetic_noise=
     >>> w0 = mc.truth(mc.isotropic(50))
     >>> teachers = [mc.fit(w0.label(rows, noise=0.5)) for rows in (200, 2000)]
     >>> shares = [largest_synthetic_share(teacher, 500, 0.1, noise=0.5, ridge=0).share for teacher in teachers]
-    >>> bool(0 < shares[0] < shares[1] < 1)
-    True
+    >>> [round(float(share), 2) for share in shares]
+    [0.14, 0.64]
     """
     samples, loss = _number("samples", samples, domains.SAMPLES), _number("loss", loss, _LOSS)
     error = _errors(generator, noise, synthetic_noise, ridge)

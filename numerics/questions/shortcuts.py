@@ -29,6 +29,11 @@ class FakeData:
 
     generations : n ≥ 0, whole; samples : T0 > 0 rows per generation; noise : standard deviation σ0 of the noise on
     each generation's labels; ridge : λ0 of each generation's fit (0: least squares).
+
+    >>> import modelcollapse as mc
+    >>> fake = mc.FakeData(generations=5, samples=400, noise=0.5)
+    >>> round(float(mc.test_error(mc.isotropic(100), 1000, ridge=0.1, noise=0.5, fake=fake).collapse), 3)
+    0.339
     """
 
     generations: object
@@ -59,8 +64,8 @@ def test_error(spectrum, samples, ridge, noise, fake=None):
 
     >>> import numpy as np, modelcollapse as mc
     >>> curve = mc.test_error(mc.power_law(1.5, 0.5), np.geomspace(10, 1e4, 5), ridge=1e-3, noise=0.1)
-    >>> bool(np.all(np.diff(curve.test_error) < 0))
-    True
+    >>> curve.test_error.round(4)
+    array([0.1068, 0.0138, 0.0035, 0.0012, 0.0008])
     """
     labels = truth(spectrum)
     if fake is not None:
@@ -80,8 +85,8 @@ def delta(spectrum, samples, ridge, fake):
     >>> import modelcollapse as mc
     >>> spectrum, fake = mc.power_law(1.5, 0.5, dim=200), mc.FakeData(generations=3, samples=500, noise=0.1)
     >>> error = mc.test_error(spectrum, 300, 1e-3, 0.1, fake)
-    >>> bool(abs(3 * mc.delta(spectrum, 300, 1e-3, fake) / error.collapse - 1) < 1e-9)
-    True
+    >>> round(float(mc.delta(spectrum, 300, 1e-3, fake)), 6), round(float(error.collapse / 3), 6)
+    (0.002436, 0.002436)
     """
     _require_fake(fake)
     samples = _number("samples", samples, domains.SAMPLES)
@@ -136,8 +141,8 @@ def effective_ridge(spectrum, samples, ridge):
     >>> import modelcollapse as mc
     >>> spectrum = mc.power_law(1.5, 0.5, dim=1000)
     >>> kappa = mc.effective_ridge(spectrum, samples=300, ridge=1e-3)
-    >>> bool(abs(kappa - 1e-3 - kappa * mc.degrees_of_freedom(spectrum, kappa) / 300) < 1e-14)
-    True
+    >>> bool(abs(kappa - 1e-3 - kappa * mc.degrees_of_freedom(spectrum, kappa) / 300) < 1e-14), round(float(kappa), 5)
+    (True, 0.00176)
     """
     samples = _number("samples", samples, domains.SAMPLES)
     ridge = _number("ridge", ridge, domains.RIDGE)
@@ -158,8 +163,8 @@ def degrees_of_freedom(spectrum, kappa, order=1):
     """df_m(κ) = Σ_j (s_j/(s_j + κ))^m, κ ≥ 0, order m > 0; broadcasting. At κ = 0 it counts positive eigenvalues.
 
     >>> import modelcollapse as mc
-    >>> bool(mc.degrees_of_freedom(mc.isotropic(100), kappa=1.0) == 50)
-    True
+    >>> float(mc.degrees_of_freedom(mc.isotropic(100), kappa=1.0))
+    50.0
     """
     kappa = _number("kappa", kappa, domains.EFFECTIVE_RIDGE)
     order = _number("order", order, ORDER)

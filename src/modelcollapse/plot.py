@@ -17,6 +17,9 @@
 Without `ax` a new figure is made outside pyplot, so that nothing stays open and no backend is chosen.
 Colours are Okabe and Ito's, which the colour-blind tell apart; every curve also has its own line, measurements their
 own marker.
+
+>>> COLOURS[:2]
+('#0072B2', '#E69F00')
 """
 
 from modelcollapse._pictures.agreements import agreement

@@ -32,7 +32,12 @@ _GENERATOR = Domain(low=1, remedy="give the number of samples that the generator
 
 
 class Law(Content):
-    """A law of symbols: what a loop starts from. See `zipf`, `frequencies`, `counts`, `ngrams`."""
+    """A law of symbols: what a loop starts from. See `zipf`, `frequencies`, `counts`, `ngrams`.
+
+    >>> law = zipf(1.5)
+    >>> law.modes([10, 1000]).round(1), law.missing_mass([10, 1000]).round(3)  # seen in 10 and in 1000 draws
+    (array([  6.1, 140.7]), array([0.426, 0.094]))
+    """
 
     shape: tuple[int, ...] = ()
 
@@ -202,8 +207,8 @@ def zipf(beta, *, cut=None, exponent=None, size=math.inf):
 
     A generator that was cut never gets below the mass it dropped:
 
-    >>> bool(zipf(1.5, cut=100).missing_mass(1e12) >= 0.99 * (1 - zipf(1.5, size=100).modes(1)) + 0.04)
-    True
+    >>> zipf(1.5, cut=100).missing_mass([1e2, 1e6, 1e12]).round(4)
+    array([0.1979, 0.0764, 0.0764])
     """
     size = _counted("size", size)
     finite = np.all(np.isfinite(size)) and not np.any(np.isinf(size))
@@ -234,8 +239,8 @@ def frequencies(p):
     axis, TypeError for what is not a real number.
 
     >>> coin = frequencies([0.5, 0.5])
-    >>> bool(coin.modes(2) == 1.5), bool(coin.missing_mass(1) == 0.5)
-    (True, True)
+    >>> float(coin.modes(2)), float(coin.missing_mass(1))
+    (1.5, 0.5)
     """
     p = np.atleast_1d(np.asarray(given("p", p, _FREQUENCY, traceable=False), float))
     if p.ndim != 1:

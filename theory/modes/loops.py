@@ -42,7 +42,12 @@ _VOCABULARY = Domain(low=1, high_open=True, whole=True, remedy="give the number 
 
 
 class Loop(Content):
-    """A loop on a law. Its numbers may be grids; results have the broadcast `shape`. See `replace`, `mix`, ..."""
+    """A loop on a law. Its numbers may be grids; results have the broadcast `shape`. See `replace`, `mix`, ...
+
+    >>> loop = replace(zipf(1.5), [1, 10], 1000)
+    >>> loop.alive.round(1), loop.diversity.round(3)
+    (array([140.7,  43.3]), array([0.823, 0.816]))
+    """
 
     law: Law
     shape: tuple[int, ...]
@@ -297,9 +302,8 @@ def mix(law, generations, samples, real_share):
 
     real_share : number or grid in [0, 1]
 
-    >>> lost = 1 - mix(zipf(1.5), 50, 1000, [0.0, 0.1, 1.0]).alive / zipf(1.5).modes(1000)
-    >>> bool(lost[0] > lost[1] > lost[2]), bool(abs(lost[2]) < 1e-9)
-    (True, True)
+    >>> (mix(zipf(1.5), 50, 1000, [0.0, 0.1, 1.0]).alive / zipf(1.5).modes(1000)).round(2)  # modes that are left
+    array([0.11, 0.54, 1.  ])
     """
     return Chain(law, generations, samples, real_share)
 
@@ -309,9 +313,8 @@ def grow(law, generations, samples, rate):
 
     rate : number or grid, positive; above 1 a part of the tail survives for ever
 
-    >>> kept = grow(zipf(1.5), 60, 1000, [1.0, 1.5]).founders.mean / 1000
-    >>> bool(kept[0] < 0.04), bool(abs(kept[1] - 0.583) < 0.002)
-    (True, True)
+    >>> (grow(zipf(1.5), 60, 1000, [1.0, 1.5]).founders.mean / 1000).round(2)
+    array([0.03, 0.58])
     """
     return Chain(law, generations, samples, 0.0, rate)
 
@@ -324,8 +327,10 @@ def accumulate(law, rounds, samples):
     The pool keeps every mode of its first round; a sample of it does not show them all:
 
     >>> pool = accumulate(zipf(1.5), 1000, 500)
-    >>> bool(pool.alive == zipf(1.5).modes(500)), bool(0.533 < pool.founders_of(500).mean / 500 < 0.536)
-    (True, True)
+    >>> bool(pool.alive == zipf(1.5).modes(500)), round(float(pool.alive), 1)
+    (True, 88.5)
+    >>> round(float(pool.founders_of(500).mean / 500), 2)
+    0.53
     """
     return Pool(law, rounds, samples)
 
@@ -340,7 +345,7 @@ def graph(law, samples, teachers):
     The last set is what `alive` and the others speak of.
 
     >>> two = graph(zipf(1.5), [500, 500, 500], [None, None, {0: 0.5, 1: 0.5}])
-    >>> bool(two.alive > replace(zipf(1.5), 2, 500).alive)
-    True
+    >>> round(float(two.alive), 1), round(float(replace(zipf(1.5), 2, 500).alive), 1)
+    (75.4, 65.1)
     """
     return Graph(law, samples, teachers)

@@ -93,8 +93,8 @@ class Verified(Keep):
     >>> w0 = mc.truth(mc.isotropic(100))
     >>> labeller = mc.fit(w0.label(400, link="sign"))
     >>> source = labeller.label(800, link="sign", keep=mc.Verified(by=w0))
-    >>> bool(abs(source.kept - (1 - mc.predict(labeller).error_rate)) < 0.01)     # what is right is kept
-    True
+    >>> round(float(source.kept), 3), round(float(1 - mc.predict(labeller).error_rate), 3)     # what is right is kept
+    (0.869, 0.87)
     """
 
     by: Any

@@ -43,8 +43,8 @@ def power_law(beta, r, dim=math.inf):
 
     >>> from scipy.special import zeta
     >>> spectrum = power_law(beta=1.5, r=0.5)
-    >>> bool(abs(spectrum.trace / zeta(1.5) - 1) < 1e-13)
-    True
+    >>> round(float(spectrum.trace), 12), bool(abs(spectrum.trace / zeta(1.5) - 1) < 1e-13)
+    (2.612375348685, True)
     >>> bool(abs(spectrum.label_variance / zeta(2.5) - 1) < 1e-13)
     True
     """
@@ -60,8 +60,8 @@ def from_covariance(covariance, weights):
     >>> import numpy as np
     >>> covariance, weights = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([1.0, 0.5])
     >>> spectrum = from_covariance(covariance, weights)
-    >>> bool(np.isclose(spectrum.label_variance, weights @ covariance @ weights))
-    True
+    >>> spectrum.eigenvalues.round(6), round(float(spectrum.label_variance), 6), float(weights @ covariance @ weights)
+    (array([3., 1.]), 3.5, 3.5)
     """
     eigenvalues, signal = covariance_spectrum(covariance, weights)
     return Spectrum(eigenvalues, signal)
@@ -104,8 +104,8 @@ def from_samples(inputs, targets, kernel="linear", *, label_noise=None, **kernel
     >>> x = rng.uniform(-2, 2, (300, 1))
     >>> y = np.sin(3 * x[:, 0]) + rng.standard_normal(300)
     >>> blind, told = (from_samples(x, y, "laplacian", gamma=3, label_noise=sigma) for sigma in (None, 1.0))
-    >>> blind.unexplained < 1e-9 and 0.8 < told.unexplained < 1.2
-    True
+    >>> bool(blind.unexplained < 1e-9), round(float(told.unexplained), 2)
+    (True, 0.92)
 
     >>> import numpy as np
     >>> inputs, targets = np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]]), np.array([1.0, 2.0, 0.0])

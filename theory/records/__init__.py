@@ -5,6 +5,8 @@ One module per topic; each lists its records in `FORMULAS`. The mapping is read-
 >>> from modelcollapse.theory import catalogue
 >>> catalogue["clean_error"].regime
 'proportional limit'
+>>> round(float(catalogue["label_mixing_best_share"].evaluate()), 3)
+0.618
 >>> all(formula.name == name for name, formula in catalogue.items())
 True
 """

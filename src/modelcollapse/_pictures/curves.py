@@ -36,6 +36,8 @@ def error_curves(x, curves, *, measured=None, bands=None, xlabel="samples", ylab
     >>> ax = error_curves([10, 100], {"clean": [1.0, 0.1]}, measured={"clean": ([1.1, 0.1], [0.1, 0.01])})
     >>> ax.get_xlabel(), ax.get_xscale(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('samples', 'log', ['clean'])
+    >>> ax.get_lines()[0].get_ydata().tolist()
+    [1.0, 0.1]
     """
     ax = on_axes(ax)
     x = column("x", x)
@@ -95,6 +97,8 @@ def error_parts(x, prediction, *, parts=("bias", "variance"), xlabel="samples", 
     >>> ax = error_parts(samples, mc.test_error(mc.power_law(1.5, 0.5), samples, ridge=1e-3, noise=0.1))
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['test error', 'bias', 'variance']
+    >>> ax.get_lines()[0].get_ydata()[[0, -1]].round(4)
+    array([0.0156, 0.0009])
     """
     ax = on_axes(ax)
     x = column("x", x)

@@ -79,6 +79,8 @@ def phase_diagram(
     'a   ($n = T^a$ generations)'
     >>> [text.get_text() for text in ax.figure.legends[0].get_texts()]
     ['generator samples', 'generator aspect', 'nothing vanishes']
+    >>> [float(a) for a in ax.get_xlim()]
+    [-0.0025, 1.0025]
     """
     numbers: dict[str, Any] = {
         "ell": ell,

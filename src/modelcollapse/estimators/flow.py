@@ -62,8 +62,8 @@ class CollapseAwareGradientFlow(CollapseAware):
     >>> y = X @ np.ones(40) + rng.standard_normal(100)
     >>> real = CollapseAwareGradientFlow().fit(X, y)
     >>> fake = CollapseAwareGradientFlow(generations=10, generator_samples=80, generator_noise=0.3).fit(X, y)
-    >>> fake.time_ < real.time_, fake.criterion_
-    (True, 'noise')
+    >>> round(real.time_, 1), round(fake.time_, 1), fake.criterion_
+    (44.2, 11.5, 'noise')
     """
 
     _strength, _uncorrected = "time", "leave-one-out"

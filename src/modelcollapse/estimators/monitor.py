@@ -69,8 +69,8 @@ class StoppingMonitor:
     >>> monitor, w = StoppingMonitor(X, y, Provenance(generations=10, samples=80, noise=0.3)), np.zeros(40)
     >>> while not monitor.update(X @ w):
     ...     w -= 0.1 * X.T @ (X @ w - y) / len(X)
-    >>> bool(np.isclose(0.1 * (len(monitor.path["time"]) - 1), monitor.best_time, rtol=0.1))
-    True
+    >>> round(0.1 * (len(monitor.path["time"]) - 1), 1), round(float(monitor.best_time), 1)
+    (11.4, 11.5)
     """
 
     def __init__(

@@ -141,8 +141,8 @@ class CollapseAwareRidge(CollapseAware):
     >>> y = X @ np.ones(40) + rng.standard_normal(100)
     >>> real = CollapseAwareRidge().fit(X, y)
     >>> fake = CollapseAwareRidge(generations=10, generator_samples=80, generator_noise=0.3).fit(X, y)
-    >>> real.ridge_ < fake.ridge_, fake.criterion_
-    (True, 'noise')
+    >>> round(real.ridge_, 3), round(fake.ridge_, 3), fake.criterion_
+    (0.01, 0.059, 'noise')
 
     A refit on its own predictions takes back a part of the shrinkage of a ridge that is too large.
 
