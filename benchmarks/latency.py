@@ -16,6 +16,8 @@ import numpy as np, sympy, modelcollapse as mc
 p, lam, w = sympy.symbols("p lambda w", positive=True)
 law = mc.power_law(1.5, 0.5, dim=200)
 w0 = mc.truth(law)
+X = np.random.default_rng(0).standard_normal((400, 8))
+y, origin = X @ np.ones(8), np.array(["real"] * 100 + ["model"] * 300)
 def teacher(noise): return mc.fit(w0.label(100, noise), ridge=0.1)
 def mixed(noise, **ridge): return mc.fit(w0.label(100, noise), teacher(noise).label(300, noise, weight=0.5), **ridge)
 """
@@ -76,6 +78,29 @@ QUESTIONS = {  # name: (ours, plain SciPy or None), x is 0.1 in the first call a
         "mc.optimal_stopping(mc.fit(w0.label(300, x)))",
         "plain.flow(s, theta, 300, x, np.geomspace(0.1, 1e3, 100)).min()",
     ),
+    "a classifier's error rate": ("mc.predict(mc.fit(w0.label(300, x, link='sign'), ridge=0.01)).error_rate", None),
+    "a verifier": (
+        "mc.predict(mc.fit(w0.label(300, x, link='sign', keep=mc.Verified(by=teacher(x))), ridge=0.01)).error_rate",
+        None,
+    ),
+    "one pass of SGD": ("mc.predict(mc.fit(w0.label(300, x), filter=mc.OnePassSGD(0.1)))", None),
+    "optimal_self_distillation": ("mc.optimal_self_distillation(mc.fit(w0.label(300, x), ridge=0.01))", None),
+    "optimal_teacher": ("mc.optimal_teacher(law, 300, 0.01, noise=x)", None),
+    "optimal_rounds": ("mc.optimal_rounds(lambda k: mc.chain(w0, k, 300, x, 0.1), most=16)", None),
+    "workflow_factor": ("mc.workflow_factor('subsample', 50)", None),
+    "a dense Gaussian": (
+        "mc.predict(mc.fit(mc.truth(mc.gaussian(np.diag(np.arange(1.0, 201.0) ** -1.5), np.ones(200))).label(300, x), ridge=0.01))",
+        None,
+    ),
+    "400 rows of data": ("mc.predict(mc.fit(mc.truth(mc.rows(X, y)).label(200, x), ridge=0.01))", None),
+    "400 rows by their spectrum": (
+        "mc.predict(mc.fit(mc.truth(mc.rows(X, y, method='spectrum')).label(200, x), ridge=0.01))",
+        None,
+    ),
+    "advise": ("mc.advise(X, y + x, origin)", None),
+    "modes alive": ("mc.modes.replace(mc.modes.zipf(1.4 + x), 10, 1000).alive", None),
+    "entropy of a loop": ("mc.modes.replace(mc.modes.zipf(1.4 + x), 10, 1000).entropy", None),
+    "named equations": ("mc.theory.equations(mc.fit(teacher(x).label(300, x), ridge=lam)).evaluate({lam: 0.01})", None),
     "optimal_exponent": ("mc.optimal_exponent(1.5, 0.5)", None),
     "closed_form": ("mc.theory.closed_form(mc.fit(mc.truth(mc.isotropic(50)).label(100, x), ridge=lam))", None),
     "simulate": ("mc.simulate(mc.fit(w0.label(300, x), ridge=0.01), trials=20, seed=0)", None),
