@@ -7,9 +7,7 @@ r"""A ridge fit on rows of which some were kept for their labels or scores, dire
 Its pieces are compiled one by one: only `read` depends on the kinds of links and filters.
 """
 
-import functools
 
-import numpy as np
 
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
@@ -68,8 +66,7 @@ def fit_kept(atoms, inputs, rows, noise, weights, ridge, models, joint, link_val
     """
     gram = _gram(atoms, inputs, models, joint)
     parts = tuple(
-        read(source, links, keeps, gram)
-        for source, links, keeps in zip(sources, link_values, keep_values, strict=True)
+        read(source, links, keeps, gram) for source, links, keeps in zip(sources, link_values, keep_values, strict=True)
     )
     return _fitted(atoms, inputs, rows, noise, weights, ridge, models, joint, parts)
 
