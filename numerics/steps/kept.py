@@ -7,8 +7,6 @@ r"""A ridge fit on rows of which some were kept for their labels or scores, dire
 Its pieces are compiled one by one: only `read` depends on the kinds of links and filters.
 """
 
-
-
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
 from modelcollapse.numerics.equivalents.sources import one_source, projections, rows_left

@@ -5,7 +5,6 @@ With Q = (Σ+κ)^{-1} of the kept rows, π = QΣ, and models of mean w and covar
     G = w_gᵀ Σ w_h + tr ΣC_gh,    H: Σπ for Σ,    κH_2: Σ(1−π)π for Σ,    Cov ŵ = Σ_gh β_g β_h π C_gh πᵀ + v QΣQ .
 """
 
-
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
