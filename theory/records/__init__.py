@@ -36,6 +36,8 @@ TOPICS = (
     "founders",
     "random_features",
     "classes",
+    "class_exponents",
+    "votes",
     "verification",
     "self_distillation",
 )
