@@ -199,6 +199,17 @@ def test_a_threshold_is_tuned():
     assert ridge.test_error <= mc.predict(model, {x: 0.5}).test_error
 
 
+def test_a_share_and_a_temperature_are_tuned():
+    """How many rows to verify beside real ones, one budget, and how warm the labels: no point of a scan is better."""
+    w = labeller(STEEP)
+    checked = w.label(400 * x, link=mc.Probit(y), keep=mc.Verified(STEEP, 0.9, 0.2))
+    model = mc.fit(checked, STEEP.label(200 * (1 - x), link="sign"), ridge=0.02)
+    best = mc.tune(model, {x: (0.05, 0.95), y: (0.05, 3.0)})
+    scan = mc.predict(model, {x: np.linspace(0.05, 0.95, 19)[:, None], y: np.geomspace(0.05, 3, 20)}).test_error
+    assert best.test_error <= scan.min() * (1 + 1e-9)
+    assert best.test_error > 0.9 * scan.min()
+
+
 # values and refusals
 
 
