@@ -62,7 +62,7 @@ def soft_labels(slope):
     return half_line(lambda z: z * labels(z)), half_line(lambda z: labels(z) ** 2)
 
 
-@route("clipped_noise_ratio", ranges={"clip": (0.1, 4.0)})
+@route("clipped_noise_ratio", ranges={"clip": (0.1, 3.0)})
 def _(clip):
     cut = float(clip)
     means = [

@@ -147,7 +147,6 @@ def _(temperature):
 
 @route("soft_probit_noise_ratio")
 def _(temperature):
-    assume(temperature < 30)  # where the readable form has half of its digits
     return noise_ratio(mc.Probit(temperature, soft=True))
 
 
@@ -299,7 +298,6 @@ RANGES = {
     "vote_share_noise_ratio": VOTES,
     "random_teacher_noise_ratio": VOTES,
     "majority_noise_ratio": {"teacher_overlap": (0.1, 0.9)},
-    "clipped_noise_ratio": {"clip": (0.01, 4)},
 }
 
 

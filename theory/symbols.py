@@ -53,7 +53,7 @@ FLIPS = Domain(low=0, high=0.5, high_open=True, remedy="above one half the label
 ANGLE = Domain(low=0, high=3.1, low_open=True, remedy="give an angle in radians, between one and opposite directions")
 IMBALANCE = Domain(low=0, high=5, low_open=True, remedy="give an offset in units of the score's deviation, up to 5")
 LABELLER = Domain(low=0, high=1.5, low_open=True, remedy="give an angle in radians, below a right one")
-CLIP = Domain(low=0, high=8, low_open=True, remedy="give a bound in units of the score's deviation, up to 8")
+CLIP = Domain(low=0.02, high=3, remedy="give a bound in units of the score's deviation, from 0.02 to 3")
 TEACHERS = Domain(low=1, high_open=True, whole=True, remedy="give a whole number of teachers")
 THRESHOLD = Domain(low=0.05, high=8, remedy="give a margin in units of the score's deviation, from 0.05 to 8")
 

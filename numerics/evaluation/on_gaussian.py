@@ -151,8 +151,10 @@ def _fit_kept(here, place, step, models, joint):
     if np.isinf(value_of(step.ridge)):
         return _Weights(here.weights, None), (0.0,) * len(step.parents), (np.array(True),)
     covariance = here.shifts.get((place, 0), here.covariance_of_inputs)
-    columns = ([getattr(source, name) for source in step.sources] for name in ("samples", "noise", "weight"))
-    mean, spread, maps, converged = fit_kept_dense(covariance, *columns, step.ridge, **here.judged(step, models, joint))
+    rows, noise, weights = ([getattr(x, name) for x in step.sources] for name in ("samples", "noise", "weight"))
+    mean, spread, maps, converged = fit_kept_dense(
+        covariance, rows, noise, weights, step.ridge, **here.judged(step, models, joint)
+    )
     return _Weights(here.weights - mean, spread), maps, (converged,)
 
 

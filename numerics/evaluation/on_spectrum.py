@@ -123,12 +123,10 @@ def _fit(here, place, step, models, joint):
 
 def _fit_kept(here, place, step, models, joint):
     """A fit of which some rows were kept for their labels or scores; all inputs are alike."""
+    rows, noise, weights = (tuple(getattr(x, name) for x in step.sources) for name in ("samples", "noise", "weight"))
+    inputs = here.inputs(place, step)[0]
     moments, pushes, converged = fit_kept(
-        here.atoms,
-        here.inputs(place, step)[0],
-        *(tuple(getattr(source, name) for source in step.sources) for name in ("samples", "noise", "weight")),
-        step.ridge,
-        **judged(step, models, joint, here.atoms),
+        here.atoms, inputs, rows, noise, weights, step.ridge, **judged(step, models, joint, here.atoms)
     )
     return moments, pushes, (converged,)
 

@@ -65,6 +65,7 @@ FORMULAS = (
         regime="exact",
         source="derived here",
         derivation="The gain of sampled labels, E y² = (2/π) arcsin x, x = 1/(1+γ²). Like x²/6 at high temperature.",
+        conditions=(Condition(gamma <= 20, "hotter soft labels are linear, h = 1/(6γ⁴): lower temperature"),),
         limits=(("temperature", 0, pi / 2 - 1 + 0 * gamma),),
     ),
     Formula(
