@@ -97,6 +97,7 @@ def common_weight(sources):
     if unequal.any():
         raise ValueError(
             f"weight = {float(weights[unequal][0])!r} and weight = {float(highest.max())!r} in one fit by a filter, "
-            "over random features or with keep=, which pools its sources; give them equal weights, or fit by a ridge without keep="
+            "over random features or with keep=, which pools its sources; give them equal weights, or fit by a ridge "
+            "without keep="
         )
     return highest
