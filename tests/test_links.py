@@ -104,6 +104,22 @@ def test_a_chain_through_a_link_is_a_loop_over_fits():
         mc.chain(W0, [1, 2], 120, 0, link="sign")
 
 
+def test_accumulated_classes_are_a_loop_on_fresh_rows():
+    """Rounds that draw all rows anew: predicted as simulated at the level of 1 %; labels of the last model alone are
+    rejected."""
+    with pytest.raises(ValueError, match="then round by round models"):
+        mc.accumulate(W0, 3, 60, 0, link="sign")
+    w0 = mc.truth(mc.isotropic(60))
+    models = [w0]
+    for _ in range(3):
+        models.append(mc.fit(*[model.label(100, link="sign") for model in models], ridge=0.05))
+    agreement = mc.crosscheck(models[-1], 150, metric="error_rate", progress=False)
+    assert agreement.verdict == "agrees", str(agreement)
+    replaced = mc.predict(mc.fit(models[-2].label(300, link="sign"), ridge=0.05)).error_rate
+    rate = agreement.estimate.error_rate
+    assert abs(replaced - rate.mean) > 6 * rate.standard_error
+
+
 @pytest.mark.parametrize("trained", [{"filter": mc.GradientFlow(20.0)}, {"features": 50.0, "ridge": 0.01}], ids=str)
 def test_filters_and_features_take_links(trained):
     gain, left = (

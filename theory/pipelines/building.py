@@ -175,12 +175,14 @@ def _scheduled(start, generations, given, labels):
     return model if model is start else Scheduled(start.spectrum, model.sources, model.ridge, generations=int(count))
 
 
-def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
+def accumulate(
+    start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0, *, link: Any = None
+) -> Accumulate:
     """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
 
     The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
-    Λ = λ_k·N_k, the same in every round. Arrays are grids, as in `chain`. Labels are scores: for classes the rows that
-    are kept have no formula, and rows drawn afresh are one `fit` on sources of all models so far.
+    Λ = λ_k·N_k, the same in every round. Arrays are grids, as in `chain`. Labels are scores: a `link` is refused, as
+    rows that are kept with labels of models that saw them have no formula; the sentence shows the loop that has one.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> accumulate(truth(isotropic(100)), 5, samples=400, noise=0.1)
@@ -188,6 +190,11 @@ def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, pen
     """
     require_model("start", start)
     start.spectrum.require("accumulate", "accumulate")
+    if link is not None:
+        raise ValueError(
+            f"link = {link!r} on rows kept is not derived; draw them afresh: models = [w0], then round by round "
+            "models.append(mc.fit(*[model.label(samples, link=link) for model in models]))"
+        )
     return Accumulate(
         start.spectrum,
         start,
