@@ -19,12 +19,11 @@ H ← H − HL(I + MS)^{-1}M LᵀH, S = LᵀHL, M = share·(A − I). A model ma
 Here is what needs the matrices G, H, κH_2 alone, (k, k, P); `kept` and `kept_dense` find them.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from modelcollapse.numerics.arrays import compiled, namespace, quiet
+from modelcollapse.numerics.arrays import namespace, quiet
 from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.numerics.steps.selection import NEAREST, selection
 from modelcollapse.numerics.steps.votes import votes
@@ -60,7 +59,6 @@ def _vector(xp, count, entries):
     return xp.stack([entries.get(i, nothing) for i in range(count)])
 
 
-@functools.partial(compiled, static="source")
 @quiet()
 def read(source, link_values, keep_values, gram):
     """The Part of a source; gram: G (k, k, P)."""

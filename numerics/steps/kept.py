@@ -4,8 +4,10 @@ r"""A ridge fit on rows of which some were kept for their labels or scores, dire
 
     H = Σ_j s_j p_j E w_g w_h,    κH_2 = Σ_j s_j p_j (1 − p_j) E w_g w_h .
 
-Its pieces are compiled one by one: only `read` depends on the kinds of links and filters.
+It is compiled in two pieces: only the first, `_parts`, depends on the kinds of links and filters.
 """
+
+import functools
 
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
@@ -28,23 +30,23 @@ def _sums(atoms, models, covariance, *factors):
     ]
 
 
-@compiled
-@quiet()
-def _gram(atoms, inputs, models, joint):
-    (gram,) = _sums(atoms, models, _all_covariances(models, joint), inputs)
-    return gram
-
-
 def _all_covariances(models, joint):
     """Scaled covariances (k, k, P, A) from those below the diagonal, row by row."""
     places = [(g, h) for g in range(len(models)) for h in range(g)]
     return covariances(models, dict(zip(places, joint, strict=True)))
 
 
-def shares_kept(atoms, inputs, models, joint, link_values, keep_values, *, sources):
-    """The share of rows that each source keeps, a tuple of (P,); arguments as for `fit_kept`."""
-    gram = _gram(atoms, inputs, models, joint)
-    return tuple(read(*parts, gram).share for parts in zip(sources, link_values, keep_values, strict=True))
+@functools.partial(compiled, static="sources")
+@quiet()
+def _parts(atoms, inputs, models, joint, link_values, keep_values, *, sources):
+    """The Part of each source; arguments as for `fit_kept`."""
+    (gram,) = _sums(atoms, models, _all_covariances(models, joint), inputs)
+    return tuple(read(*part, gram) for part in zip(sources, link_values, keep_values, strict=True))
+
+
+def shares_kept(atoms, inputs, **known):
+    """The share of rows that each source keeps, a tuple of (P,); arguments as for `fit_kept`, by name."""
+    return tuple(part.share for part in _parts(atoms, inputs, **known))
 
 
 def fit_kept(atoms, inputs, rows, noise, weights, ridge, models, joint, link_values, keep_values, *, sources):
@@ -62,10 +64,7 @@ def fit_kept(atoms, inputs, rows, noise, weights, ridge, models, joint, link_val
     -------
     Moments, a projection (P, A) for each model by which covariances with other predictors follow, converged (P,).
     """
-    gram = _gram(atoms, inputs, models, joint)
-    parts = tuple(
-        read(source, links, keeps, gram) for source, links, keeps in zip(sources, link_values, keep_values, strict=True)
-    )
+    parts = _parts(atoms, inputs, models, joint, link_values, keep_values, sources=sources)
     return _fitted(atoms, inputs, rows, noise, weights, ridge, models, joint, parts)
 
 
