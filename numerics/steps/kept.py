@@ -24,10 +24,7 @@ def _sums(atoms, models, covariance, *factors):
     ratios = xp.stack([model.ratio for model in models])
     means = ratios[:, None] * ratios
     per_direction = atoms.multiplicity * divide(1.0, atoms.scale, 0.0)
-    return [
-        xp.sum_together(factor * (atoms.signal * means) + times(factor * per_direction, covariance))[0]
-        for factor in factors
-    ]
+    return [(factor * (atoms.signal * means) + times(factor * per_direction, covariance)).sum(-1) for factor in factors]
 
 
 def _all_covariances(models, joint):

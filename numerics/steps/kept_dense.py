@@ -34,7 +34,7 @@ def parts_dense(covariance, means, parts, sources, link_values, keep_values):
         [tuple(duals.stack([duals.asarray(x, float)]) for x in one) for one in values]
         for values in (link_values, keep_values)
     ]
-    return [read(source, *values, gram) for source, *values in zip(sources, *numbers, strict=True)]
+    return [read(source, links, keeps, gram) for source, links, keeps in zip(sources, *numbers, strict=True)]
 
 
 def fit_kept_dense(covariance, rows, noise, weights, ridge, means, parts, sources, link_values, keep_values):
