@@ -5,7 +5,7 @@ import itertools
 import mpmath
 import numpy as np
 from formula_references import MarchenkoPastur, chi_square_mean
-from formula_route import least_squares_noise, route
+from formula_route import NEAR, least_squares_noise, route
 from mpmath import mpf
 from scipy import special
 from scipy.optimize import minimize_scalar
@@ -46,6 +46,57 @@ def _(flips):
 @route("probit_noise_ratio", ranges={"temperature": (0.3, 20.0)})
 def _(temperature):
     return ratio_of(half_line(lambda z: z * special.erf(z / float(temperature) / np.sqrt(2))))
+
+
+@route("soft_probit_noise_ratio", ranges={"temperature": (0.3, 3.0)})
+def _(temperature):
+    return ratio_of(*soft_labels(1 / temperature))
+
+
+def soft_labels(slope):
+    """E y z and E y² of y = 2Φ(slope z) − 1."""
+
+    def labels(z):
+        return special.erf(z * float(slope) / np.sqrt(2))
+
+    return half_line(lambda z: z * labels(z)), half_line(lambda z: labels(z) ** 2)
+
+
+@route("clipped_noise_ratio", ranges={"clip": (0.1, 3.0)})
+def _(clip):
+    cut = float(clip)
+    means = [
+        2 * normal_mean(lambda z: np.minimum(z, cut) * other(z), 0, cut / 2, cut, cut + 2, cut + 6, 14)
+        for other in (lambda z: z, lambda z: np.minimum(z, cut))
+    ]
+    return ratio_of(*means)
+
+
+@route("soft_chain_map", ranges={"score_deviation": (0.05, 2.0), "score_temperature": (0.1, 2.0)} | NEAR)
+def _(score_deviation, score_temperature, generator_aspect):
+    gain, square = soft_labels(score_deviation / score_temperature)
+    return mpmath.sqrt(gain**2 + (square - gain**2) * least_squares_noise(generator_aspect))
+
+
+@route("probit_error_rate", ranges={"temperature": (0.3, 20.0)})
+def _(overlap, temperature):
+    width = mpmath.sqrt(1 - overlap**2 + temperature**2)
+    return half_line(lambda z: special.ndtr(-z * float(overlap / width)))
+
+
+@route(
+    "mean_angle_gap",
+    points=tuple({"samples": T, "dimension": d} for T, d in ((3e5, 2e5), (1e6, 1e5), (4e5, 3e5), (9e5, 4e5))),
+    tolerance=1e-4,
+)
+def _(samples, dimension):
+    def mean(degrees, power):
+        """E (χ²)^power."""
+        return 2**power * mpmath.gammaprod([degrees / 2 + power], [degrees / 2])
+
+    across, left = dimension - 1, samples - dimension + 1
+    half = mpf(1) / 2
+    return mean(across, half) * mean(left, -half) / mpmath.sqrt(mean(across, 1) * mean(left, -1)) - 1
 
 
 @route("soft_chain_temperature", tolerance=1e-9)  # a slope by differences
@@ -147,6 +198,45 @@ def _(angle, right, wrong):
     return angle - mpmath.atan2(learned[1], learned[0])
 
 
+def taught(angle, right, wrong):
+    """Share, what rows teach in the coordinates of `selected`, its squared length and noise."""
+    share, matrix, b = selected(angle, right, wrong)
+    learned = mpmath.lu_solve(matrix, b)
+    return share, learned, (learned.T * learned)[0], 1 - (b.T * learned)[0]
+
+
+@route("verified_strength", ranges=ANGLES, count=3)
+def _(angle, right, wrong):
+    return taught(angle, right, wrong)[2]
+
+
+@route("verified_noise", ranges=ANGLES, count=3)
+def _(angle, right, wrong):
+    return taught(angle, right, wrong)[3]
+
+
+@route("verified_error", ranges=ANGLES | {"dimension": (10.0, 100.0), "samples": (300.0, 3000.0)}, count=3)
+def _(samples, dimension, angle, right, wrong):
+    share, learned, strength, noise = taught(angle, right, wrong)
+    along = learned[0] * mpmath.cos(angle) + learned[1] * mpmath.sin(angle)
+    spread = noise * dimension / (share * samples - dimension)
+    return mpmath.atan2(mpmath.sqrt(strength + spread - along**2), along) / mpmath.pi
+
+
+@route("independent_verifier_angle", ranges={"labeller_angle": (0.2, 1.2)}, count=3)
+def _(labeller_angle):
+    a = mpmath.cos(labeller_angle)
+
+    def gained(angle):
+        b = mpmath.cos(angle)
+        between = mpmath.acos(a * b)
+        _, learned, strength, _ = taught(between, mpf(1), mpf(0))
+        along = learned[0] * a + learned[1] * (b - a * mpmath.cos(between)) / mpmath.sin(between)
+        return along / mpmath.sqrt(strength) - a
+
+    return mpmath.findroot(gained, (labeller_angle, 1.55), solver="anderson", tol=1e-20)
+
+
 @route("verified_noise_ratio", ranges=ANGLES, count=3)
 def _(angle):
     _, matrix, b = selected(angle, mpf(1), mpf(0))
@@ -192,8 +282,38 @@ def _(samples, dimension, noise, threshold, offset_variance):
 
 @route("margin_noise_ratio")
 def _(threshold):
+    return own_margin(threshold)[1]
+
+
+def own_margin(threshold):
+    """Share kept below a margin, and the noise-to-signal ratio there."""
     cuts = [mpf(x) * threshold / 4 for x in range(5)]
     share, size, square = (normal_mean(lambda z, p=p: z**p, *cuts) for p in range(3))
     size, square = size / share, square / share
     slope = size / square
-    return (1 - slope * size) / slope**2
+    return 2 * share, (1 - slope * size) / slope**2
+
+
+MANY = {
+    "points": tuple({"samples": T, "dimension": d} for T, d in ((1e5, 50), (3e5, 40), (2e5, 20))),
+    "tolerance": 1e-3,
+}
+
+
+def best_margin(samples, dimension):
+    def turned(log_t):
+        share, ratio = own_margin(mpmath.exp(log_t))
+        return float(ratio * dimension / (share * samples - dimension))
+
+    low = float(mpmath.log(1.3 * dimension / samples))
+    return minimize_scalar(turned, bounds=(low, low + 3), options={"xatol": 1e-7})
+
+
+@route("best_margin", **MANY)
+def _(samples, dimension):
+    return mpmath.exp(best_margin(samples, dimension).x)
+
+
+@route("best_margin_angle", **MANY)
+def _(samples, dimension):
+    return mpf(best_margin(samples, dimension).fun)

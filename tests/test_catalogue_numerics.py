@@ -145,6 +145,62 @@ def _(temperature):
     return noise_ratio(mc.Probit(temperature))
 
 
+@route("soft_probit_noise_ratio")
+def _(temperature):
+    return noise_ratio(mc.Probit(temperature, soft=True))
+
+
+@route("clipped_noise_ratio")
+def _(clip):
+    return noise_ratio(mc.Clip(clip))
+
+
+@route("soft_chain_map")
+def _(score_deviation, score_temperature, generator_aspect):
+    assume(0.01 < generator_aspect < 0.99)
+    assume(0.05 < score_deviation / score_temperature < 20)
+    w0 = mc.truth(mc.isotropic(100, score_deviation**2))
+    parts = mc.predict(mc.fit(w0.label(100 / generator_aspect, link=mc.Probit(score_temperature, soft=True))))
+    parts = parts.by_direction()
+    return np.sqrt(np.sum(parts.signal * parts.learned**2 + parts.variance))
+
+
+@route("probit_error_rate")
+def _(overlap, temperature):
+    assume(0.1 < overlap < 0.9)
+    assume(temperature > 1e-3)
+    w0 = mc.truth(mc.isotropic(1e12))  # the mean angle is that of the overlap
+    fitted = mc.predict(mc.fit(w0.label(2e12, np.sqrt(overlap**-2 - 1))))
+    return fitted.error_rate_against(mc.Probit(temperature))
+
+
+def voting(way, K, r):
+    """The noise-to-signal ratio of votes of K teachers of the overlap r, from what a student of theirs is worth."""
+    w0, count = mc.truth(mc.isotropic(100)), int(K)
+    teachers = [mc.fit(w0.label(200, np.sqrt(1 / r - 1))) for _ in range(count)]
+    if way == "random":
+        sources = [teacher.label(1000 / count, link="sign") for teacher in teachers]
+    else:
+        sources = [mc.panel(*teachers).label(1000, soft=way == "shares")]
+    mean = 1 / count + (1 - 1 / count) * r
+    return (r / mean / mc.predict(mc.fit(*sources)).overlap ** 2 - 1) * 9
+
+
+@route("vote_share_noise_ratio")
+def _(teachers, teacher_overlap):
+    return voting("shares", teachers, teacher_overlap)
+
+
+@route("majority_noise_ratio")
+def _(teacher_overlap):
+    return voting("majority", 3, teacher_overlap)
+
+
+@route("random_teacher_noise_ratio")
+def _(teachers, teacher_overlap):
+    return voting("random", teachers, teacher_overlap)
+
+
 def noise_ratio(link):
     gain, noise = gain_and_noise(link.form, [np.array([float(x)]) for _, x, _ in link.numbers], np.ones(1))
     return float(noise[0] / gain[0] ** 2)
@@ -189,6 +245,15 @@ def _(angle, right, wrong):
     return np.arccos(mc.predict(mc.fit(verified(angle, right, wrong, 1e14))).overlap)
 
 
+@route("verified_error")
+def _(samples, dimension, angle, right, wrong):
+    assume(0.01 < angle < 1.5)
+    assume(right + wrong > 0.1)
+    source = verified(angle, right, wrong, 100 / dimension * samples)
+    assume(100 / dimension * samples * source.kept > 110)
+    return np.arccos(mc.predict(mc.fit(source)).overlap) / np.pi
+
+
 @route("margin_noise_ratio")
 def _(threshold):
     w0 = mc.truth(mc.isotropic(100))
@@ -217,7 +282,22 @@ TOLERANCES = {
     "verified_angle": 1e-6,  # by the arc cosine
     "angle_isotropic": 1e-8,
     "class_chain_error": 1e-8,
+    "soft_probit_noise_ratio": 1e-9,
+    "clipped_noise_ratio": 1e-7,  # differences that cancel
+    "probit_error_rate": 1e-6,
+    "verified_error": 1e-6,
+    "vote_share_noise_ratio": 1e-8,
+    "majority_noise_ratio": 1e-8,
+    "random_teacher_noise_ratio": 1e-8,
     "margin_noise_ratio": 1e-6,  # differences of the overlap from one
+}
+
+
+VOTES = {"teachers": (2, 7), "teacher_overlap": (0.1, 0.9)}
+RANGES = {
+    "vote_share_noise_ratio": VOTES,
+    "random_teacher_noise_ratio": VOTES,
+    "majority_noise_ratio": {"teacher_overlap": (0.1, 0.9)},
 }
 
 
@@ -228,7 +308,10 @@ def test_numerics_are_the_catalogue(name, data):
     formula = catalogue[name]
     try:
         point = draw(
-            formula, lambda low, high: data.draw(st.floats(low, high, allow_subnormal=False)), {}, {"d": 4, "K": 3}
+            formula,
+            lambda low, high: data.draw(st.floats(low, high, allow_subnormal=False)),
+            RANGES.get(name, {}),
+            {"d": 4, "K": 3},
         )
     except Empty:
         assume(False)

@@ -58,16 +58,14 @@ def test_an_endless_margin_keeps_everything():
 
 def two_directions(theta, right, wrong, samples, dim, w_of_truth, v_of_truth):
     """Least squares on signs of w judged by v, by the closed form in their angle: share and overlap with the truth."""
-    below, above = (theta - np.sin(theta)) / np.pi, (theta + np.sin(theta)) / np.pi
-    share = right * (1 - theta / np.pi) + wrong * theta / np.pi
-    normal = right * (1 - below) + wrong * below, right * (1 - above) + wrong * above
-    plus = right / np.sqrt(2 * np.pi) / normal[0]
-    minus = wrong / np.sqrt(2 * np.pi) / normal[1]
-    w, v = plus + minus, plus - minus
-    noise = 1 - np.sqrt(2 / np.pi) * (right * plus * (1 + np.cos(theta)) + wrong * minus * (1 - np.cos(theta))) / share
-    length = w**2 + v**2 + 2 * w * v * np.cos(theta)
+    given = {"angle": theta, "right": right, "wrong": wrong}
+    share, strength, noise, turned = (
+        float(catalogue[f"verified_{name}"].evaluate(**given)) for name in ("share", "strength", "noise", "angle")
+    )
+    w = np.sqrt(strength) * np.sin(turned) / np.sin(theta)  # what is taught lies at this angle to v
+    v = np.sqrt(strength) * np.sin(theta - turned) / np.sin(theta)
     spread = noise * dim / (share * samples - dim)
-    return share, (w * w_of_truth + v * v_of_truth) / np.sqrt(length + spread)
+    return share, (w * w_of_truth + v * v_of_truth) / np.sqrt(strength + spread)
 
 
 @pytest.mark.parametrize(("right", "wrong"), [(1.0, 0.0), (0.9, 0.2), (0.3, 0.6)])
@@ -201,6 +199,17 @@ def test_a_threshold_is_tuned():
     assert ridge.test_error <= mc.predict(model, {x: 0.5}).test_error
 
 
+def test_a_share_and_a_temperature_are_tuned():
+    """How many rows to verify beside real ones, one budget, and how warm the labels: no point of a scan is better."""
+    w = labeller(STEEP)
+    checked = w.label(400 * x, link=mc.Probit(y), keep=mc.Verified(STEEP, 0.9, 0.2))
+    model = mc.fit(checked, STEEP.label(200 * (1 - x), link="sign"), ridge=0.02)
+    best = mc.tune(model, {x: (0.05, 0.95), y: (0.05, 3.0)})
+    scan = mc.predict(model, {x: np.linspace(0.05, 0.95, 19)[:, None], y: np.geomspace(0.05, 3, 20)}).test_error
+    assert best.test_error <= scan.min() * (1 + 1e-9)
+    assert best.test_error > 0.9 * scan.min()
+
+
 # values and refusals
 
 
@@ -236,6 +245,27 @@ def test_clean_labels_are_judged_as_before():
     clean = mc.fit(STEEP.label(240, link="sign", keep=mc.Verified(v)), ridge=0.02)
     apart = mc.fit(STEEP.label(90, 0.3), ridge=0.01)
     assert np.isclose(found.clean, mc.predict(0.5 * clean + 0.5 * apart).test_error, rtol=1e-12)
+
+
+def test_a_given_model_may_judge():
+    """Among clean labels too, where judges are copied."""
+    judge = mc.surrogate(STEEP.spectrum, correlation=0.8, error=0.1)
+    w = labeller(STEEP)
+    model = mc.fit(w.label(240, link="sign", keep=mc.Verified(judge, 0.9, 0.2)), ridge=0.02)
+    clean = mc.fit(STEEP.label(240, link="sign", keep=mc.Verified(judge, 0.9, 0.2)), ridge=0.02)
+    assert mc.predict(model).clean == mc.predict(clean).test_error
+    assert mc.predict(model).error_rate > mc.predict(clean).error_rate
+
+
+def test_votes_beside_rows_that_were_kept():
+    """A filter that keeps all beside a panel's votes is the pool without it."""
+    teachers = [labeller(STEEP) for _ in range(3)]
+    panel = mc.panel(*teachers).label(100, 0.1, soft=True)
+    kept = teachers[0].label(200, link="sign", keep=mc.Verified(teachers[1], 0.5, 0.5))
+    plain = teachers[0].label(100, link="sign")
+    found, expected = (mc.predict(mc.fit(panel, source, ridge=0.02)) for source in (kept, plain))
+    np.testing.assert_allclose(found.test_error, expected.test_error, rtol=1e-8)
+    np.testing.assert_allclose(found.error_rate, expected.error_rate, rtol=1e-8)
 
 
 @pytest.mark.parametrize(

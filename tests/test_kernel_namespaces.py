@@ -19,7 +19,8 @@ from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
 from modelcollapse.numerics.steps.fit import fit
-from modelcollapse.numerics.steps.kept import Judged, fit_kept
+from modelcollapse.numerics.steps.judged import Judged
+from modelcollapse.numerics.steps.kept import fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Atoms, Moments, mixture, readout
 from modelcollapse.numerics.steps.pooled import pooled
@@ -91,7 +92,7 @@ LINKS = (
 
 def kept(keep, link):
     """A fit on a source with a filter of rows and one without, of three models."""
-    sources = Judged(0, 1, link.form, keep), Judged(2, None, None, None)
+    sources = Judged((0,), 1, False, link.form, keep), Judged((2,), None, False, None, None)
     known = tuple(ROWS[:2]), tuple(EQUAL[:2])
 
     def run(atoms, noise, models, joint, links, keeps):

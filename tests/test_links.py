@@ -86,6 +86,40 @@ def test_shifted_inputs_have_a_score_of_their_own():
     assert np.isclose(mc.predict(model).error_rate, mc.predict(same).error_rate, rtol=1e-12)
 
 
+def test_a_chain_through_a_link_is_a_loop_over_fits():
+    judge = mc.fit(W0.label(90, link="sign"), ridge=0.02)
+    given = {"link": mc.Sign(0.1), "keep": mc.Verified(judge, 1, 0.3)}
+    chain = mc.chain(W0, 3, 120, 0.1, ridge=0.01, **given)
+    loop = W0
+    for _ in range(3):
+        loop = mc.fit(loop.label(120, 0.1, **given), ridge=0.01)
+    assert chain == loop
+    assert mc.predict(chain).error_rate == mc.predict(loop).error_rate
+    assert "generations=3" in repr(chain)
+    assert "link=Sign(flips=0.1" in repr(chain)
+    assert "keep=Verified(by=a fit" in repr(chain)
+    assert pickle.loads(pickle.dumps(chain)) == chain
+    assert mc.chain(W0, 0, 120, 0, link="sign") is W0
+    with pytest.raises(TypeError, match="give one number, and loop over several"):
+        mc.chain(W0, [1, 2], 120, 0, link="sign")
+
+
+def test_accumulated_classes_are_a_loop_on_fresh_rows():
+    """Rounds that draw all rows anew: predicted as simulated at the level of 1 %; labels of the last model alone are
+    rejected."""
+    with pytest.raises(ValueError, match="then round by round models"):
+        mc.accumulate(W0, 3, 60, 0, link="sign")
+    w0 = mc.truth(mc.isotropic(60))
+    models = [w0]
+    for _ in range(3):
+        models.append(mc.fit(*[model.label(100, link="sign") for model in models], ridge=0.05))
+    agreement = mc.crosscheck(models[-1], 150, metric="error_rate", progress=False)
+    assert agreement.verdict == "agrees", str(agreement)
+    replaced = mc.predict(mc.fit(models[-2].label(300, link="sign"), ridge=0.05)).error_rate
+    rate = agreement.estimate.error_rate
+    assert abs(replaced - rate.mean) > 6 * rate.standard_error
+
+
 @pytest.mark.parametrize("trained", [{"filter": mc.GradientFlow(20.0)}, {"features": 50.0, "ridge": 0.01}], ids=str)
 def test_filters_and_features_take_links(trained):
     gain, left = (

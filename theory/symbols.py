@@ -52,6 +52,9 @@ PROBABILITY = Domain(low=0, high=1, remedy="a probability lies between 0 and 1")
 FLIPS = Domain(low=0, high=0.5, high_open=True, remedy="above one half the labels are the other class: give less")
 ANGLE = Domain(low=0, high=3.1, low_open=True, remedy="give an angle in radians, between one and opposite directions")
 IMBALANCE = Domain(low=0, high=5, low_open=True, remedy="give an offset in units of the score's deviation, up to 5")
+LABELLER = Domain(low=0, high=1.5, low_open=True, remedy="give an angle in radians, below a right one")
+CLIP = Domain(low=0.02, high=3, remedy="give a bound in units of the score's deviation, from 0.02 to 3")
+TEACHERS = Domain(low=1, high_open=True, whole=True, remedy="give a whole number of teachers")
 THRESHOLD = Domain(low=0.05, high=8, remedy="give a margin in units of the score's deviation, from 0.05 to 8")
 
 
@@ -167,6 +170,13 @@ QUANTITIES = _table(
     ("angle", "varphi", r"\varphi", ANGLE, 0.6, "angle between labeller and verifier"),
     ("right", "k_r", "k_+", SURVIVAL, 0.9, "chance to keep a row whose label the verifier confirms"),
     ("wrong", "k_w", "k_-", PROBABILITY, 0.2, "chance to keep another row"),
+    ("labeller_angle", "vartheta_w", r"\vartheta_w", LABELLER, 0.4, "angle between labeller and truth"),
+    ("overlap", "rho_o", r"\rho", SHARE, 0.8, "cosine of the angle between student and truth"),
+    ("clip", "B_c", "B", CLIP, 1.0, "bound of clipped scores, in units of their deviation"),
+    ("score_deviation", "tau_s", r"\tau", POSITIVE, 0.8, "deviation of a model's score"),
+    ("score_temperature", "gamma_s", r"\gamma", POSITIVE, 0.5, "temperature of labels of size one"),
+    ("teachers", "K_t", "K", TEACHERS, 3, "teachers alike"),
+    ("teacher_overlap", "r_t", "r", SHARE, 0.7, "overlap of two of them"),
     ("threshold", "t", "t", THRESHOLD, 0.5, "scores or residuals below are kept, in units of their deviation"),
 )
 

@@ -169,19 +169,26 @@ class GaussianWorld:
     def fitted(self, place, sources, models, ridge, generator):
         samples = sum(source.samples for source in sources)
         blocks = [
-            self.drawn(generator, self.factors.get((place, g), self.own), source, models[source.parent])
+            self.drawn(generator, self.factors.get((place, g), self.own), source, models)
             for g, source in enumerate(sources)
             if source.samples and source.weight
         ]
-        return self.solved(blocks, ridge * samples)
+        used = sum(source.samples for source in sources if source.weight)
+        return self.solved(blocks, ridge * samples * (sum(len(labels) for _, labels in blocks) / used))
 
-    def drawn(self, generator, factor, source, model):
-        """Inputs and labels of a source, scaled by the root of its weight."""
+    def drawn(self, generator, factor, source, models):
+        """Inputs and labels of the rows that a source keeps, scaled by the root of its weight."""
         inputs = generator.standard_normal((int(source.samples), factor.shape[1])) @ factor.T
-        labels = inputs @ model
+        labels = inputs @ models[source.parent]
         if source.link is not None:
             kind, *options = source.link.form
             labels = kind.filled(tuple(options), source.link.values).labels(generator, labels)
+        if source.keep is not None:
+            judge = models[source.keep.model]
+            deviation = np.linalg.norm(factor.T @ judge)
+            keep = source.keep.keep(None, *source.keep.values)
+            kept = keep.kept(generator, labels, inputs @ judge / (deviation or 1))
+            inputs, labels = inputs[kept], labels[kept]
         labels = labels + source.noise * generator.standard_normal(len(inputs))
         return np.sqrt(source.weight) * inputs, np.sqrt(source.weight) * labels
 
@@ -204,9 +211,9 @@ class GaussianWorld:
                 pooled = sum(
                     source.samples * source.weight * self.covariance_at(i, g) for g, source in enumerate(step.sources)
                 )
-                total += inverse_rows_left(
-                    pooled / sum(rows), sum(rows), step.ridge * sum(rows), len(rows) == 1 and not angles
-                )
+                plain = all(source.link is None and source.keep is None for source in step.sources)
+                exact = len(rows) == 1 and plain and not angles
+                total += inverse_rows_left(pooled / sum(rows), sum(rows), step.ridge * sum(rows), exact)
             elif isinstance(step, ChainStep | AccumulateStep) and step.numbers[0] and np.isfinite(step.numbers[3]):
                 penalty = step.numbers[3] * (step.samples if isinstance(step, ChainStep) else 1)
                 sizes = range(1, 2 if isinstance(step, ChainStep) else 1 + int(step.rounds))
@@ -246,7 +253,7 @@ def _chain(world, place, step, models, generator):
 def _accumulate(world, place, step, models, generator):
     model, blocks = models[step.start], []
     for k in range(int(step.rounds)):
-        blocks.append(world.drawn(generator(k), world.own, world.single(step.samples, step.noise), model))
+        blocks.append(world.drawn(generator(k), world.own, world.single(step.samples, step.noise), {0: model}))
         model = world.solved(blocks, step.penalty)
     return model
 

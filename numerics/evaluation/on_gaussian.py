@@ -8,6 +8,8 @@ from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
 from modelcollapse.numerics.steps.dense import angle_dense, combined, energy, fit_dense
+from modelcollapse.numerics.steps.judged import judged_sources
+from modelcollapse.numerics.steps.kept_dense import fit_kept_dense
 from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.theory.pipelines.steps import (
     AccumulateStep,
@@ -21,6 +23,8 @@ from modelcollapse.theory.pipelines.steps import (
 from modelcollapse.theory.populations.resolved_directions import gram_noise
 
 __all__ = ["OnGaussian"]
+
+PANEL = "a panel of teachers on dense Gaussian inputs is not supported; use a spectrum"
 
 
 class _Weights(NamedTuple):
@@ -105,11 +109,25 @@ class OnGaussian:
         moments = fit_dense(found, covariances, rows, noise_variance, self.weights, deviations, parts, exact)
         return _Weights(*moments), found.maps, found.converged
 
+    def judged(self, step, models, joint):
+        """What the kernels of `steps.kept_dense` need to know of a fit's models, links and filters of rows."""
+        if any(source.link is not None and source.link.models for source in step.sources):
+            raise ValueError(PANEL)
+        return {
+            "means": [self.weights - models[k].deviation for k in step.parents],
+            "parts": [[joint(a, b) for b in step.parents] for a in step.parents],
+            "sources": judged_sources(step),
+            "link_values": [() if source.link is None else source.link.values for source in step.sources],
+            "keep_values": [() if source.keep is None else source.keep.values for source in step.sources],
+        }
+
     def fit_one(self, samples, noise, ridge, model):
         return self.fitted([self.covariance_of_inputs], [(samples, noise**2, 1.0)], ridge, [model], [[model.spread]])
 
 
 def _fit(here, place, step, models, joint):
+    if step.judges:
+        return _fit_kept(here, place, step, models, joint)
     samples = sum(source.samples for source in step.sources)
     used = [k for k, s in enumerate(step.sources) if value_of(s.samples) > 0 and value_of(s.weight) > 0]
     sources = [step.sources[k] for k in used]
@@ -128,13 +146,25 @@ def _fit(here, place, step, models, joint):
     return moments, tuple(projections.get(k, 0.0) for k in range(len(step.sources))), (converged,)
 
 
+def _fit_kept(here, place, step, models, joint):
+    """A fit of which some rows were kept for their labels or scores; all inputs are alike."""
+    if np.isinf(value_of(step.ridge)):
+        return _Weights(here.weights, None), (0.0,) * len(step.parents), (np.array(True),)
+    covariance = here.shifts.get((place, 0), here.covariance_of_inputs)
+    rows, noise, weights = ([getattr(x, name) for x in step.sources] for name in ("samples", "noise", "weight"))
+    mean, spread, maps, converged = fit_kept_dense(
+        covariance, rows, noise, weights, step.ridge, **here.judged(step, models, joint)
+    )
+    return _Weights(here.weights - mean, spread), maps, (converged,)
+
+
 def _linked(source, model, here, covariance):
     """A label model behind a link: (g·w, g, ν), g None without link; see `steps.links`."""
     link = source.link
     if link is None:
         return model, None, 0.0
     if link.models:
-        raise ValueError("a panel of teachers on dense Gaussian inputs is not supported; use a spectrum")
+        raise ValueError(PANEL)
     mean = here.weights - model.deviation
     square = energy(covariance, mean, model.spread)
     values = tuple(duals.stack([duals.asarray(value, float)]) for value in link.values)

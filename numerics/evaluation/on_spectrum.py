@@ -23,7 +23,8 @@ from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.evaluation import pooled_fits
 from modelcollapse.numerics.evaluation.lanes import most_lanes, spread
 from modelcollapse.numerics.evaluation.pooled_fits import lower_triangle
-from modelcollapse.numerics.steps.kept import Judged, fit_kept
+from modelcollapse.numerics.steps.judged import judged_sources
+from modelcollapse.numerics.steps.kept import fit_kept
 from modelcollapse.numerics.steps.links import linked
 from modelcollapse.numerics.steps.moments import Moments
 from modelcollapse.numerics.steps.votes import voted
@@ -122,40 +123,23 @@ def _fit(here, place, step, models, joint):
 
 def _fit_kept(here, place, step, models, joint):
     """A fit of which some rows were kept for their labels or scores; all inputs are alike."""
+    rows, noise, weights = (tuple(getattr(x, name) for x in step.sources) for name in ("samples", "noise", "weight"))
+    inputs = here.inputs(place, step)[0]
     moments, pushes, converged = fit_kept(
-        here.atoms,
-        here.inputs(place, step)[0],
-        *(tuple(getattr(source, name) for source in step.sources) for name in ("samples", "noise", "weight")),
-        step.ridge,
-        **judged(step, models, joint, here.atoms),
+        here.atoms, inputs, rows, noise, weights, step.ridge, **judged(step, models, joint, here.atoms)
     )
-    places = list(dict.fromkeys(step.parents))
-    first = {parent: step.parents.index(parent) for parent in places}
-    projections = [
-        pushes[places.index(parent)] if first[parent] == i else 0 * pushes[0] for i, parent in enumerate(step.parents)
-    ]
-    return moments, tuple(projections), (converged,)
+    return moments, pushes, (converged,)
 
 
 def judged(step, models, joint, atoms):
     """What the kernels of `steps.kept` need to know of a fit's models, links and filters of rows."""
-    places = list(dict.fromkeys(step.parents))
-    lanes = len(models[places[0]].ratio)
-    known = tuple(
-        Judged(
-            places.index(source.parent),
-            None if source.keep is None else places.index(source.keep.model),
-            None if source.link is None else source.link.form,
-            None if source.keep is None else source.keep.keep,
-        )
-        for source in step.sources
-    )
+    lanes = len(models[step.parents[0]].ratio)
     return {
-        "models": tuple(models[place] for place in places),
-        "joint": _joint_triangle(places, 0, joint, lanes, atoms),
+        "models": tuple(models[place] for place in step.parents),
+        "joint": _joint_triangle(step.parents, 0, joint, lanes, atoms),
         "link_values": tuple(() if source.link is None else source.link.values for source in step.sources),
         "keep_values": tuple(() if source.keep is None else source.keep.values for source in step.sources),
-        "sources": known,
+        "sources": judged_sources(step),
     }
 
 

@@ -13,10 +13,12 @@ from modelcollapse.numerics.evaluation.on_gaussian import OnGaussian
 from modelcollapse.numerics.evaluation.on_row_spectrum import OnRowSpectrum
 from modelcollapse.numerics.evaluation.on_rows import OnRows
 from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.question import refuse_filters
 from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, leaf_values, read
+from modelcollapse.theory.pipelines.steps import FitStep
 from modelcollapse.theory.populations.data_rows import DataRows
 from modelcollapse.theory.populations.dense_gaussian import Gaussian
 
@@ -39,6 +41,9 @@ class PointQuestion(NamedTuple):
         numbers = leaf_values(reading.leaves, checked_values(model, values))
         shape = reading.grid_shape(numbers)
         flat = [np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for x in numbers]
+        for step in reading.filled(numbers):
+            if isinstance(step, FitStep):
+                refuse_filters(step)
         population = population_of(reading, model.spectrum, bool(np.any(finite_size)))
         return cls(reading, shape, flat, population, tested_inputs(model, inputs))
 

@@ -58,11 +58,18 @@ def refuse_impossible(reading, grid, spectrum):
         if isinstance(step, FitStep):
             if not np.all(sum(np.asarray(rows.samples) * np.asarray(rows.weight) for rows in step.sources) > 0):
                 raise ValueError("samples = 0 in all sources of a fit; give at least one source rows and weight")
-            weight = 1.0 if step.plain and not step.judges else _common_weight(step.sources)
-            for kept in (source.keep for source in step.sources if source.keep is not None):
-                kept.keep.refuse_empty(kept.values)
+            weight = 1.0 if step.plain else common_weight(step.sources)
+            refuse_filters(step)
             if step.filter is not None and step.filter.filter in _REFUSALS:
                 _REFUSALS[step.filter.filter](step, weight, grid.shifts.get((i, 0), grid.atoms.eigenvalues), grid.atoms)
+
+
+def refuse_filters(step):
+    """Refuse filters of rows that keep nothing, and those beside sources of another weight."""
+    for kept in (source.keep for source in step.sources if source.keep is not None):
+        kept.keep.refuse_empty(kept.values)
+    if step.judges:
+        common_weight(step.sources)
 
 
 def _refuse_long_steps(step, weight, inputs, atoms):
@@ -82,7 +89,7 @@ def _refuse_pass(step, weight, inputs, atoms):
 _REFUSALS = {GradientDescent: _refuse_long_steps, OnePassSGD: _refuse_pass}
 
 
-def _common_weight(sources):
+def common_weight(sources):
     """The weight of all sources that have rows and weight; ValueError if they differ."""
     weights = np.stack(np.broadcast_arrays(*[np.where(np.asarray(x.samples) > 0, x.weight, 0) for x in sources]))
     highest = weights.max(0)
@@ -90,6 +97,7 @@ def _common_weight(sources):
     if unequal.any():
         raise ValueError(
             f"weight = {float(weights[unequal][0])!r} and weight = {float(highest.max())!r} in one fit by a filter, "
-            "over random features or with keep=, which pools its sources; give them equal weights, or fit by a ridge"
+            "over random features or with keep=, which pools its sources; give them equal weights, or fit by a ridge "
+            "without keep="
         )
     return highest

@@ -97,9 +97,13 @@ def _verified(xp, numbers, form, values, deviation, r, q, own):
     for x, y in zip(plus, minus, strict=True):
         total.append(chance * x + (1 - chance) * y)
         signed.append(value * (chance * x - (1 - chance) * y))
-    share = (weight * total[0]).sum(-1)
-    moments = (z * z * total[0], z * total[1], total[2], z * signed[0], signed[1], value**2 * total[0])
-    return Selection(share, *((weight * x).sum(-1) / share for x in moments))
+    moments = (total[0], z * z * total[0], z * total[1], total[2], z * signed[0], signed[1], value**2 * total[0])
+    return _averages(xp, weight, moments)
+
+
+def _averages(xp, weight, moments):
+    share, *sums = xp.sum_together(*(weight * x for x in moments))
+    return Selection(share, *(x / share for x in sums))
 
 
 def _labels(xp, form, values, deviation, z):
@@ -128,6 +132,4 @@ def _margin(xp, numbers, form, values, deviation, r, q, own):
         width = xp.sqrt(q * q + blur * blur)
         mean = gain * (2 * xp.ndtr(r * z / width) - 1)
         slope, square = gain * 2 * q / width * _density(xp, r * z / width), one
-    share = (weight * one).sum(-1)
-    moments = (z * z, nothing, one, z * mean, slope, square)
-    return Selection(share, *((weight * x).sum(-1) / share for x in moments))
+    return _averages(xp, weight, (one, z * z, nothing, one, z * mean, slope, square))

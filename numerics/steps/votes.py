@@ -18,7 +18,7 @@ from modelcollapse.numerics.arrays import compiled, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import divide, times
 from modelcollapse.numerics.steps.moments import covariances, mixture
 
-__all__ = ["voted"]
+__all__ = ["voted", "votes"]
 
 _Z = np.linspace(-9, 9, 73)
 _WEIGHTS = np.exp(-_Z * _Z / 2) / np.sqrt(2 * np.pi) * (_Z[1] - _Z[0])
@@ -39,6 +39,18 @@ def voted(atoms, inputs, models, joint, noise, *, soft):
     relative = inputs * atoms.multiplicity * divide(1.0, atoms.scale, 0.0)
     gram = xp.einsum("pa,gpa,hpa->ghp", factors, ratios, ratios) + times(relative, covariances(models, pairs)).sum(-1)
 
+    gains, square = votes(gram, soft=soft)
+    label_model, _ = mixture(gains, models, pairs)
+    left = square - (gram * gains[:, None] * gains[None]).sum(0).sum(0)
+    total = noise**2 + xp.maximum(left, 0)
+    deviation = xp.where(total > 0, xp.sqrt(xp.where(total > 0, total, 1)), total)
+    return label_model, deviation, tuple(gains[k] for k in range(count))
+
+
+@quiet()
+def votes(gram, *, soft):
+    """The g_k (K, P) and E y² of the votes of K teachers, gram (K, K, P) the second moments of their scores."""
+    xp, count = namespace(gram), len(gram)
     inverse = [xp.where(gram[k, k] > 0, 1 / xp.sqrt(xp.where(gram[k, k] > 0, gram[k, k], 1)), 0) for k in range(count)]
     overlaps = [gram[g, h] * inverse[g] * inverse[h] for g in range(count) for h in range(g)]
     if soft:
@@ -46,12 +58,7 @@ def voted(atoms, inputs, models, joint, noise, *, soft):
         square = (count + 2 * sum(2 / np.pi * _arcsin(xp, r) for r in overlaps)) / count**2
     else:
         alone, square = _even_split(xp, sum(overlaps) / len(overlaps), count), 1.0
-    gains = xp.stack([np.sqrt(2 / np.pi) * alone * x for x in inverse])
-    label_model, _ = mixture(gains, models, pairs)
-    left = square - (gram * gains[:, None] * gains[None]).sum(0).sum(0)
-    total = noise**2 + xp.maximum(left, 0)
-    deviation = xp.where(total > 0, xp.sqrt(xp.where(total > 0, total, 1)), total)
-    return label_model, deviation, tuple(gains[k] for k in range(count))
+    return xp.stack([np.sqrt(2 / np.pi) * alone * x for x in inverse]), square
 
 
 def _arcsin(xp, r):

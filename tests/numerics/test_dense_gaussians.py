@@ -110,6 +110,52 @@ def test_links_are_those_of_the_spectrum():
     assert np.isclose(mc.gradient(model, {flips: 0.2})[flips], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
 
 
+def judged(w0, shift):
+    """A chain that is verified and pooled, on shifted inputs, then a margin of a mixture."""
+    first, judge = (mc.fit(w0.label(n, link="sign"), ridge=0.05) for n in (40, 60))
+    checked = first.label(60, 0.1, link=mc.Probit(0.3), inputs=shift, keep=mc.Verified(judge, 0.9, 0.3))
+    second = mc.fit(checked, w0.label(15, inputs=shift), first.label(9, weight=0, inputs=shift), ridge=0.05)
+    mixed = 0.5 * second + 0.5 * judge
+    last = mc.fit(mixed.label(80, link="sign", keep=mc.Margin(first, 1.5, 0.1)), second.label(20), ridge=0.02)
+    return 0.7 * last + 0.3 * first, checked
+
+
+def test_filters_of_rows_are_those_of_the_spectrum():
+    (model, source), (twin, twin_source) = (judged(mc.truth(p), inputs_of(p)) for p in (DENSE, SPECTRUM))
+    assert np.isclose(source.kept, twin_source.kept, rtol=1e-9)
+    found, expected = mc.predict(model), mc.predict(twin)
+    for part, value in expected.to_dict().items():
+        assert np.isclose(getattr(found, part), value, rtol=1e-8), part
+    assert np.isclose(found.error_rate, expected.error_rate, rtol=1e-8)
+    chance = sympy.Symbol("c", positive=True)
+    w0 = mc.truth(DENSE)
+    teacher = mc.fit(w0.label(40, link="sign"), ridge=0.1)
+    model = mc.fit(teacher.label(60, link="sign", keep=mc.Verified(w0, 1, chance)), ridge=0.05)
+    ends = [mc.predict(model, {chance: 0.3 + sign * 1e-5}).test_error for sign in (1, -1)]
+    assert np.isclose(mc.gradient(model, {chance: 0.3})[chance], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
+    best = mc.optimal_ridge(model, {chance: 0.3})
+    assert all(
+        best.test_error <= mc.predict(mc.fit(*model.sources, ridge=r), {chance: 0.3}).test_error
+        for r in best.ridge * np.array([0.8, 1.2])
+    )
+
+
+def test_filters_of_rows_agree_with_simulation():
+    """A verifier that would only remove labels at random is rejected by the same trials."""
+    w0, teacher, fake, tested = mixed()
+    sources = [
+        teacher.label(240, link="sign", inputs=fake, keep=mc.Verified(w0)),
+        teacher.label(400, 0.2, link="sign", keep=mc.Margin(teacher, below=0.8)),
+    ]
+    models = [mc.fit(source, ridge=0.1) for source in sources]
+    for metric in ("test_error", "error_rate"):
+        agreement = mc.crosscheck(models, trials=200, inputs=tested, metric=metric, progress=False)
+        assert np.all(agreement.verdicts == "agrees"), str(agreement)
+    blind = mc.fit(teacher.label(240 * float(sources[0].kept), link="sign", inputs=fake), ridge=0.1)
+    rate = agreement.estimate[0].error_rate
+    assert abs(mc.predict(blind, inputs=tested).error_rate - rate.mean) > 5 * rate.standard_error
+
+
 def test_error_rates_agree_with_simulation():
     w0, teacher, fake, tested = mixed()
     model = mc.fit(w0.label(50, 0.5), teacher.label(120, 0.5, weight=0.5, inputs=fake), ridge=0.1)

@@ -1,5 +1,7 @@
 """Build pipelines: every argument is checked here, in one sentence that names it."""
 
+from typing import Any
+
 import numpy as np
 
 from modelcollapse.theory.numbers import domains
@@ -99,13 +101,23 @@ def fit(*sources: Source, ridge: Number = 0.0, filter: Training | None = None, f
     return Fit(spectrum, sources, penalty, None, features)
 
 
-def chain(start: Model, generations: Number, samples: Number, noise: Number, ridge: Number = 0.0) -> Model:
+def chain(
+    start: Model,
+    generations: Number,
+    samples: Number,
+    noise: Number,
+    ridge: Number = 0.0,
+    *,
+    link: Any = None,
+    keep: Any = None,
+) -> Model:
     """n-fold fake data: `generations` successive fits, each on `samples` fresh inputs labelled by the one before.
 
     Zero generations is `start` itself. `noise` is the standard deviation of the noise on every generation's
     labels, `ridge` the λ of every generation's fit. An array is a grid, never a schedule: `samples=[200, 400]` are two
     chains, one of 200 rows in every generation and one of 400. Numbers that change from generation to generation are a
-    `Schedule` with one entry for each; the chain is then that of so many calls of `fit`.
+    `Schedule` with one entry for each; the chain is then that of so many calls of `fit`. So is one whose labels go
+    through a `link` or whose rows are filtered by `keep`, both as for `Model.label`: `generations` is one number there.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> chain(truth(isotropic(100)), 5, samples=400, noise=0.1)
@@ -116,12 +128,17 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
     >>> growing = chain(w0, 2, samples=Schedule([200, 400]), noise=0.1)        # 200 rows, then 400
     >>> growing == fit(fit(w0.label(200, noise=0.1)).label(400, noise=0.1))
     True
+    >>> classes = chain(w0, 2, samples=400, noise=0, link="sign")
+    >>> classes == fit(fit(w0.label(400, link="sign")).label(400, link="sign"))
+    True
 
-    Raises ValueError for a schedule that has not one entry for each generation.
+    Raises ValueError for a schedule that has not one entry for each generation, TypeError where `generations` is not
+    one number beside a schedule, a link or a filter.
     """
     require_model("start", start)
-    if any(isinstance(value, Schedule) for value in (samples, noise, ridge)):
-        return _scheduled(start, generations, {"samples": samples, "noise": noise, "ridge": ridge})
+    if link is not None or keep is not None or any(isinstance(value, Schedule) for value in (samples, noise, ridge)):
+        given = {"samples": samples, "noise": noise, "ridge": ridge}
+        return _scheduled(start, generations, given, {"link": link, "keep": keep})
     model = Chain(
         start.spectrum,
         start,
@@ -134,10 +151,12 @@ def chain(start: Model, generations: Number, samples: Number, noise: Number, rid
     return model
 
 
-def _scheduled(start, generations, given):
+def _scheduled(start, generations, given, labels):
     count = leaf("generations", generations, domains.GENERATIONS)
     if is_expression(count) or np.ndim(count):
-        raise TypeError(f"generations = {show(count)} with a schedule; give one number, that of its entries")
+        raise TypeError(
+            f"generations = {show(count)} with a schedule, a link or keep=; give one number, and loop over several"
+        )
     columns = {}
     for name, value in given.items():
         if isinstance(value, Schedule) and len(value) != count:
@@ -152,15 +171,18 @@ def _scheduled(start, generations, given):
     model = start
     for samples, noise, ridge in zip(*columns.values(), strict=True):
         refuse_interpolating_chain(start.spectrum, ridge, 1)
-        model = fit(model.label(samples, noise), ridge=ridge)
-    return Scheduled(start.spectrum, model.sources, model.ridge, generations=int(count))
+        model = fit(model.label(samples, noise, **labels), ridge=ridge)
+    return model if model is start else Scheduled(start.spectrum, model.sources, model.ridge, generations=int(count))
 
 
-def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0) -> Accumulate:
+def accumulate(
+    start: Model, rounds: Number, samples: Number, noise: Number, penalty: Number = 0.0, *, link: Any = None
+) -> Accumulate:
     """Keep all data: `rounds` fits in all, fit k on the rows of rounds 1..k, round k labelled by fit k − 1.
 
     The first round is labelled by `start`; zero rounds is `start` itself. `penalty` is the *unnormalised* ridge
-    Λ = λ_k·N_k, the same in every round. Arrays are grids, as in `chain`.
+    Λ = λ_k·N_k, the same in every round. Arrays are grids, as in `chain`. Labels are scores: a `link` is refused, as
+    rows that are kept with labels of models that saw them have no formula; the sentence shows the loop that has one.
 
     >>> from modelcollapse.theory.spectra import isotropic
     >>> accumulate(truth(isotropic(100)), 5, samples=400, noise=0.1)
@@ -168,6 +190,11 @@ def accumulate(start: Model, rounds: Number, samples: Number, noise: Number, pen
     """
     require_model("start", start)
     start.spectrum.require("accumulate", "accumulate")
+    if link is not None:
+        raise ValueError(
+            f"link = {link!r} on rows kept is not derived; draw them afresh: models = [w0], then round by round "
+            "models.append(mc.fit(*[model.label(samples, link=link) for model in models]))"
+        )
     return Accumulate(
         start.spectrum,
         start,

@@ -106,7 +106,8 @@ class Fit(Model):
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Scheduled(Fit):
-    """The last fit of a chain whose numbers follow a schedule; only its repr knows that it is one of several."""
+    """The last fit of a chain that is a loop over fits, as those by a schedule and through links are; only its repr
+    knows that it is one of several."""
 
     generations: int = 1
 
@@ -129,6 +130,9 @@ class Scheduled(Fit):
         shown = [f"start={sources[0].model.label_name}, generations={self.generations}"]
         for name, values in columns.items():
             shown.append(f"{name}={show(values[0]) if len(set(map(key, values))) == 1 else Schedule(values)}")
+        for name in ("link", "keep"):
+            value = getattr(sources[-1], name)
+            shown += [] if value is None else [f"{name}={value!r}"]
         return f"chain({', '.join(shown)})"
 
 

@@ -179,7 +179,7 @@ def _copied(steps, new, origin):
             step = step.by(place.__getitem__, place.__getitem__)
         elif isinstance(step, MixtureStep):
             step = MixtureStep(tuple(place[parent] for parent in step.parents), step.coefficients)
-        else:
+        elif isinstance(step, ChainStep | AccumulateStep):
             step = replace(step, start=place[step.start])
         place[i] = len(new)
         new.append(step)

@@ -17,7 +17,7 @@ class Gaussian(DensePopulation):
     covariance: np.ndarray
     weights: np.ndarray
     noun: ClassVar = "dense Gaussian inputs"
-    supported: ClassVar = frozenset({"accumulate", "link"})
+    supported: ClassVar = frozenset({"accumulate", "link", "keep"})
 
     def __init__(self, covariance, weights):
         self._fill({"covariance": covariance, "weights": weights})

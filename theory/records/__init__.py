@@ -38,6 +38,8 @@ TOPICS = (
     "founders",
     "random_features",
     "classes",
+    "class_exponents",
+    "votes",
     "verification",
     "self_distillation",
 )

@@ -9,7 +9,7 @@ $$ \frac{1}{\cos^2 θ_n} = \prod_k (1 + t_k^2), \qquad t = \tan α, $$
 and the share of inputs on which student and truth differ is θ_n/π.
 """
 
-from sympy import Rational, acos, erf, exp, pi, sqrt
+from sympy import Rational, acos, asin, erf, erfc, exp, pi, sqrt
 
 from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.symbols import symbols
@@ -18,6 +18,7 @@ phi, phi_0, kappa, n, T, d = symbols(
     "aspect", "generator_aspect", "effective_ridge", "generations", "samples", "dimension"
 )
 q, h, gamma, b = symbols("flips", "noise_ratio", "temperature", "imbalance")
+rho, B, tau, gamma_s = symbols("overlap", "clip", "score_deviation", "score_temperature")
 
 SPARE = Condition(phi < 1, "least squares needs more samples than directions: lower aspect")
 SPARE_0 = Condition(phi_0 < 1, "least squares needs more samples than directions: lower generator_aspect")
@@ -27,6 +28,9 @@ density = exp(-(b**2) / 2) / sqrt(2 * pi)
 slope = 2 * density  # E y z of y = sign(z + b)
 mean = erf(b / sqrt(2))  # E y
 turned = (1 - mean**2 - slope**2) / slope**2 * phi_0 / (1 - phi_0)
+x = 1 / (1 + gamma**2)
+x_s = tau**2 / (tau**2 + gamma_s**2)
+clipped = erf(B / sqrt(2))  # the gain
 best = (h * phi + phi - 1 + sqrt((h * phi + phi - 1) ** 2 + 4 * h * phi)) / 2  # κ at λ = hφ
 
 FORMULAS = (
@@ -51,6 +55,40 @@ FORMULAS = (
         source="derived here",
         derivation="A probit label is the sign of the score plus noise of variance γ²τ²: it lengthens what is signed.",
         limits=(("temperature", 0, pi / 2 - 1 + 0 * gamma),),
+    ),
+    Formula(
+        name="soft_probit_noise_ratio",
+        title="Noise-to-signal ratio of soft labels 2Φ(u/(γτ)) - 1",
+        left="h",
+        expression=asin(x) / x - 1,
+        arguments=("temperature",),
+        regime="exact",
+        source="derived here",
+        derivation="The gain of sampled labels, E y² = (2/π) arcsin x, x = 1/(1+γ²). Like x²/6 at high temperature.",
+        conditions=(Condition(gamma <= 20, "hotter soft labels are linear, h = 1/(6γ⁴): lower temperature"),),
+        limits=(("temperature", 0, pi / 2 - 1 + 0 * gamma),),
+    ),
+    Formula(
+        name="clipped_noise_ratio",
+        title="Noise-to-signal ratio of scores that are cut off at ±Bτ",
+        left="h",
+        expression=(clipped - B * sqrt(2 / pi) * exp(-(B**2) / 2) + B**2 * erfc(B / sqrt(2))) / clipped**2 - 1,
+        arguments=("clip",),
+        regime="exact",
+        source="derived here",
+        derivation="g = P(|z| < B) by parts, E y² = E min(z², B²).",
+    ),
+    Formula(
+        name="soft_chain_map",
+        title="Deviation of the score after a least-squares fit on soft labels 2Φ(u/γ) - 1, any covariance",
+        left=r"\tau'",
+        expression=sqrt(2 / pi * (x_s + (asin(x_s) - x_s) * phi_0 / (1 - phi_0))),
+        arguments=("score_deviation", "score_temperature", "generator_aspect"),
+        regime="proportional limit",
+        source="derived here",
+        derivation="τ'² = (gτ)² + ν φ_0/(1-φ_0), x = τ²/(τ²+γ²). Without noise its fixed point is τ² = 2/π - γ².",
+        conditions=(SPARE_0,),
+        limits=(("generator_aspect", 0, sqrt(2 * x_s / pi)),),
     ),
     Formula(
         name="soft_chain_temperature",
@@ -99,6 +137,28 @@ FORMULAS = (
         derivation="t² = hφ/(1-φ) for least squares, any covariance; h does not depend on the scale of signs.",
         conditions=(SPARE, SPARE_0),
         limits=(("generations", 0, acos(1 / sqrt(1 + h * phi / (1 - phi))) / pi),),
+    ),
+    Formula(
+        name="probit_error_rate",
+        title="0-1 error against test labels ±1 that are drawn with P(+) = Φ(u/(γτ)), u the truth's score",
+        left="E_{01}",
+        expression=acos(rho / sqrt(1 + gamma**2)) / pi,
+        arguments=("overlap", "temperature"),
+        regime="exact",
+        source="derived here",
+        derivation="A probit label is the sign of u plus noise, which shortens the overlap by √(1+γ²).",
+        limits=(("temperature", 0, acos(rho) / pi),),
+    ),
+    Formula(
+        name="mean_angle_gap",
+        title="Mean angle of least squares over the angle of the mean squares, less one, small angles",
+        left=r"\mathbb E\theta/\theta - 1",
+        expression=-(1 / d + 1 / (T - d)) / 4,
+        arguments=("samples", "dimension"),
+        regime="scaling",
+        source="derived here",
+        derivation="The length across is a root of χ²_{d-1}/χ²_{T-d+1}: its mean is below the root of the mean square.",
+        conditions=(Condition(T > d, "least squares needs more samples than directions: raise samples"),),
     ),
     Formula(
         name="sign_error_perpendicular",

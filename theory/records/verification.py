@@ -10,28 +10,39 @@ In regression a verifier keeps rows whose label is within tσ of its own answer 
 for a labeller near the verifier its mean is ρx·w + (1-ρ)x·v and its variance ρσ², ρ = 1 - 2tφ(t)/(2Φ(t) - 1).
 """
 
-from sympy import Rational, atan, cos, erf, exp, pi, sin, sqrt, tan
+from sympy import Rational, acos, asin, atan, cos, erf, exp, pi, sin, sqrt, tan
 
 from modelcollapse.theory.formulas import Condition, Formula
 from modelcollapse.theory.symbols import symbols
 
 theta, right, wrong, t, T, d = symbols("angle", "right", "wrong", "threshold", "samples", "dimension")
+(labeller,) = symbols("labeller_angle")
 sigma, c2 = symbols("noise", "offset_variance")
 
 below, above = (theta - sin(theta)) / pi, (theta + sin(theta)) / pi
 ratio = wrong * (right * (1 - below) + wrong * below) / (right * (1 - above) + wrong * above) / right
+share = right * (1 - theta / pi) + wrong * theta / pi
+plus = right / sqrt(2 * pi) / (right * (1 - below) + wrong * below)  # β_+, β_-
+minus = wrong / sqrt(2 * pi) / (right * (1 - above) + wrong * above)
+both, apart = 2 * cos(theta / 2) ** 2, 2 * sin(theta / 2) ** 2  # 1 ± cos ϑ, half of the squared length of ŵ ± v̂
+noise = 1 - sqrt(2 / pi) * (right * plus * both + wrong * minus * apart) / share
+strength = 2 * (plus**2 * both + minus**2 * apart)
+along = plus * both - minus * apart  # of w̄ on the verifier
+blunt = sin(labeller) ** 2
 wide = erf(t / sqrt(2))
 square = 1 - t * sqrt(2 / pi) * exp(-(t**2) / 2) / wide  # E z² and E |z| of |z| < t
 size = sqrt(2 / pi) * (1 - exp(-(t**2) / 2)) / wide
 learning = (1 + wrong / right) / 2
 pulled = t * sqrt(2 / pi) * exp(-(t**2) / 2) / wide  # 1 - ρ
 
+SOME = Condition(right > Rational(1, 1000), "next to no right label is kept: raise right")
+
 FORMULAS = (
     Formula(
         name="verified_share",
         title="Share of rows that a verifier keeps",
         left=r"\mathrm{acc}",
-        expression=right * (1 - theta / pi) + wrong * theta / pi,
+        expression=share,
         arguments=("angle", "right", "wrong"),
         regime="exact",
         source="derived here",
@@ -46,10 +57,60 @@ FORMULAS = (
         arguments=("angle", "right", "wrong"),
         regime="exact",
         source="derived here",
-        conditions=(Condition(right > Rational(1, 1000), "next to no right label is kept: raise right"),),
+        conditions=(SOME,),
         derivation="Sum and difference of the two unit vectors are orthogonal, of lengths 2cos(ϑ/2) and 2sin(ϑ/2), and "
         "the selected covariance is diagonal there. A perfect oracle halves the angle: its inputs are biased.",
         limits=(("wrong", 0, theta / 2), ("wrong", right, theta)),
+    ),
+    Formula(
+        name="verified_strength",
+        title="Squared length of what many verified rows teach, least squares, unit labeller and verifier",
+        left=r"\|\bar w\|^2",
+        expression=strength,
+        arguments=("angle", "right", "wrong"),
+        regime="exact",
+        source="derived here",
+        derivation="|β_+(ŵ+v̂)|² + |β_-(ŵ-v̂)|².",
+        conditions=(SOME,),
+        limits=(("angle", 0, 2 / pi + 0 * right),),
+    ),
+    Formula(
+        name="verified_noise",
+        title="Noise of labels that were verified, least squares",
+        left=r"\nu",
+        expression=noise,
+        arguments=("angle", "right", "wrong"),
+        regime="exact",
+        source="derived here",
+        derivation="E y² less what w̄ explains of it, b·A^{-1}b, on the rows that are kept.",
+        conditions=(SOME,),
+        limits=(("angle", 0, 1 - 2 / pi + 0 * right),),
+    ),
+    Formula(
+        name="verified_error",
+        title="0-1 error of least squares on rows that the truth verified",
+        left="E_{01}",
+        expression=acos(along / sqrt(strength + noise * d / (share * T - d))) / pi,
+        arguments=("samples", "dimension", "angle", "right", "wrong"),
+        regime="proportional limit",
+        source="derived here",
+        derivation="1/ρ² = [1 + ν d/((T_k - d)‖w̄‖²)]/cos²∠(w̄, w_0), T_k rows kept. Any covariance, angles in its "
+        "inner product.",
+        conditions=(
+            SOME,
+            Condition(T > d / share, "least squares needs more kept rows than directions: raise samples"),
+        ),
+    ),
+    Formula(
+        name="independent_verifier_angle",
+        title="Largest angle to the truth of a verifier that pays, errors independent of the labeller's, endless rows",
+        left=r"\vartheta_v",
+        expression=asin(sin(labeller) * sqrt(1 + 2 * cos(labeller) ** 2 * (sqrt(1 + blunt**2) - blunt))),
+        arguments=("labeller_angle",),
+        regime="exact",
+        source="derived here",
+        derivation="ŵ + v̂ is nearer to w_0 than ŵ if (a+b)² > 2a²(1+ab), a and b the cosines: b > a(√(1+s⁴) - s²), "
+        "s the labeller's sine. Small: √3 times the labeller's angle.",
     ),
     Formula(
         name="verified_noise_ratio",
@@ -90,6 +151,28 @@ FORMULAS = (
         source="derived here",
         derivation="On |z| < t the fit on signs has β = E|z|/E z², ν = 1 - (E|z|)²/E z². Near zero h → t²/9: rows at "
         "the labeller's own boundary copy it almost without noise, its errors included.",
+    ),
+    Formula(
+        name="best_margin",
+        title="The margin below which kept rows copy their labeller best, many rows",
+        left=r"t^\star",
+        expression=sqrt(2 * pi) * d / T,
+        arguments=("samples", "dimension"),
+        regime="scaling",
+        source="derived here",
+        derivation="The least t²d/9/(√(2/π) t T - d): twice as many rows are kept as there are directions.",
+        conditions=(Condition(T > d, "small margins need many rows: raise samples"),),
+    ),
+    Formula(
+        name="best_margin_angle",
+        title="tan² of the angle between labeller and student at the best margin, many rows",
+        left=r"t^2",
+        expression=2 * pi / 9 * (d / T) ** 2,
+        arguments=("samples", "dimension"),
+        regime="scaling",
+        source="derived here",
+        derivation="The angle falls like d/T, not like √(d/T): rows at a labeller's boundary are almost noise-free.",
+        conditions=(Condition(T > d, "small margins need many rows: raise samples"),),
     ),
     Formula(
         name="verified_regression_pull",
