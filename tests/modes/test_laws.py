@@ -128,6 +128,23 @@ def test_the_best_temperature_of_a_memoriser():
     assert law.tempered(1.3).missing_mass(1e6) < 0.5 * law.missing_mass(1e6)
 
 
+def test_a_grid_of_temperatures_and_cuts_is_its_points():
+    law, hot = modes.frequencies([0.5, 0.3, 0.15, 0.05]), np.array([[0.5], [1.0], [2.0]])
+    grid = law.tempered(hot).cut([2, 3])
+    assert grid.shape == grid.entropy.shape == (3, 2)
+    assert grid.missing_mass([[[5.0]], [[50.0]]]).shape == (2, 3, 2)
+    for i, j in np.ndindex(3, 2):
+        one = law.tempered(hot[i, 0]).cut(j + 2)
+        for name in ("entropy", "diversity"):
+            assert abs(getattr(grid, name)[i, j] - getattr(one, name)) < 1e-14
+        assert abs(grid.missing_mass(9)[i, j] - one.missing_mass(9)) < 1e-14
+    loop = modes.mix(law.tempered([0.8, 1.3]), 4, 60, 0.1)
+    assert loop.shape == loop.alive.shape == (2,)
+    assert (loop.crosscheck(200, 1, budget=0.001).verdicts["alive"] == "agrees").all()
+    with pytest.raises(ValueError, match="grids have shapes"):
+        law.tempered([1.0, 2.0]).tempered([1.0, 2.0, 3.0])
+
+
 def test_a_finite_generator_stops_at_its_own_missing_mass():
     law, own = modes.zipf(1.5), 1000
     curve = law.missing_mass([1e3, 1e5, 1e7], generator_samples=own, real_share=0.01)

@@ -34,6 +34,7 @@ TOPICS = (
     "discrete_chains",
     "rare_events",
     "founders",
+    "lost_information",
     "random_features",
     "classes",
     "verification",
