@@ -220,9 +220,9 @@ def _half_line(f):
 def _beta_above(a, b, x):
     """∫_x^1 u^{a-1} (1-u)^{b-1} du: tanh-sinh in log u."""
     low = jnp.log(x)
-    tau = jnp.arange(-128, 129) / 32.0
+    tau = jnp.arange(-256, 257) / 64.0
     bent = jnp.pi / 2 * jnp.sinh(tau)
-    weight = jnp.pi / 128 * jnp.cosh(tau) / jnp.cosh(bent) ** 2
+    weight = jnp.pi / 256 * jnp.cosh(tau) / jnp.cosh(bent) ** 2
     shape = (-1, *[1] * jnp.ndim(a * b * low))
     log_u = low * jax.nn.sigmoid(-2 * bent).reshape(shape)
     terms = jnp.exp(a * log_u + (b - 1) * jnp.log(-jnp.expm1(log_u)))

@@ -6,7 +6,7 @@ With log_miss of `founders`, ln E(1-p)^B,
 
 and where lineages end in the law p (B of them) or in the truth or uniform draws u (R of them), E(1-u)^R (1-p)^B: as if
 each of the N = R + B chose by itself, which makes them draws of the mean law of both; what the variances and the
-covariance are beyond that (δ) is a factor exp[(δ_RR u² + 2 δ_RB u p + δ_BB p²)/2]. Atoms and tails are those of `atoms`.
+covariance are beyond that (δ) is a factor exp[(δ_RR u² + 2 δ_RB u p + δ_BB p²)/2]. Atoms and tails: see `atoms`.
 """
 
 from typing import Any

@@ -57,7 +57,7 @@ def summed_log(beta):
 
 
 CLOSED = [(1.1, 10, 1.4e-2), (3.5, 10, 1.4e-2), (1.5, 100, 8.5e-6), (2.0, 100, 8.5e-6), (3.5, 100, 4.2e-3),
-          (3.5, 1000, 4.4e-6)]  # fmt: skip
+          (3.5, 1000, 4.4e-6), (1.1, 1e5, 4.4e-6), (2.0, 1e5, 4.4e-6), (3.5, 1e5, 4.4e-6)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("beta", "samples", "budget"), CLOSED)
