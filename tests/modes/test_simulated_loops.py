@@ -128,7 +128,6 @@ def test_losses_of_wide_laws(name):
     found, predicted = agreement.estimate.log_loss, agreement.prediction["log_loss"]
     excess = predicted - WIDE.entropy
     far = abs(found.mean - predicted) / excess
-    print(name, far, found.standard_error / excess)
     assert (far < 0.015 + 4 * found.standard_error / excess).all()
     assert agreement.verdict != "disagrees", str(agreement)
 

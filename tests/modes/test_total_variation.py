@@ -79,6 +79,5 @@ def test_against_runs(beta, samples):
     assert (gap < 0.03 + 5 * error).all()
     assert abs(gap[0]) < 5 * error[0]
     closed = found.mean / [series(beta, k, samples) for k in (1, 3, 10)] - 1
-    print(beta, samples, gap, closed, error)
     assert (closed > -5 * error).all()
     assert (closed < [0.045, 0.03, 0.03] + 5 * error).all()
