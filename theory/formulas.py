@@ -222,8 +222,13 @@ class _Printer(MpmathPrinter):
 
 
 def _series(term, first):
-    """Σ_{n ≥ first} term(n), in mpmath: term by term where these fall geometrically, else accelerated by Levin."""
+    """Σ_{n ≥ first} term(n), in mpmath: term by term where these fall geometrically, else accelerated by Levin.
+
+    inf where the terms do not fall.
+    """
     terms = [term(mpmath.mpf(n)) for n in range(first, first + 21)]
+    if not abs(terms[20]) < abs(terms[10]):
+        return mpmath.inf
     if not abs(terms[20]) < 0.1 * abs(terms[10]):
         return mpmath.nsum(term, [first, mpmath.inf], method="levin")
     while abs(terms[-1]) > mpmath.eps * max(map(abs, terms[:2])) and len(terms) < 100_000:
