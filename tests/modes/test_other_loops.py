@@ -29,10 +29,10 @@ LAW = modes.frequencies(P)
 
 @pytest.mark.parametrize(("symbols", "runs", "budget"), [
     (20, 200, 0.12), (50, 200, 0.12),
-    *(pytest.param(v, 1000, b, marks=pytest.mark.slow) for v, b in ((20, 0.11), (50, 0.08), (100, 0.08))),
+    *(pytest.param(v, 1000, b, marks=pytest.mark.slow) for v, b in ((20, 0.12), (50, 0.08), (100, 0.08))),
 ])  # fmt: skip
 def test_first_and_half_loss_of_equal_modes(symbols, runs, budget):
-    """Medians of runs: closed forms and the mean crossing come late, by up to 2 generations, 10 % (V = 20) or 7 %."""
+    """Medians of runs: closed forms and the mean crossing come late, by up to 2 generations, 12 % (V = 20) or 7 %."""
     rng, draws, first, half = np.random.default_rng(0), 10 * symbols, [], []
     for _ in range(runs):
         counts, k = rng.multinomial(draws, np.full(symbols, 1 / symbols)), 1
