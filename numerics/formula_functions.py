@@ -8,6 +8,7 @@ their stable form (`Formula.computed_as`), whose functions are:
     GeometricSum(y, k) = (1 - (1-y)^k)/y            DigammaGap(x) = ψ(x) - log x
     LogAccumulated(x, k) = log Π_{i≤k} (1 - x/i²)   DigammaDrop(x, a) = ψ(x) - ψ(x-a)
     BesselPair(x) = e^{-x} [I_0(x) + I_1(x)]        GammaDrop(x, a) = log Γ(x+a) - log Γ(x)
+    BetaAbove(a, b, x) = ∫_x^1 u^{a-1} (1-u)^{b-1}  LogGapSum, RootFrequencies: see `theory.records.stable`
     Expm1(x) = e^x - 1, Log1m(x) = log(1 - x)       LogGammaGap(x) = log [Γ(x+1/2)/(Γ(x) √x)]
 
 The gaps and drops move x upwards by their recurrences and end with the asymptotic series of ψ and log Γ.
@@ -34,7 +35,7 @@ from modelcollapse.theory.formulas import PRINTING
 from modelcollapse.theory.numbers.libraries import Library
 from modelcollapse.theory.symbols import length, quantity
 
-_SHIFTS = 12
+_SHIFTS, _STEP = 12, 0.1
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
 
 
@@ -90,6 +91,13 @@ class _Printer(JaxPrinter):
 
     def _print_lowergamma(self, expr):
         return f"lowergamma({', '.join(map(self._print, expr.args))})"
+
+    def _print_Derivative(self, expr):
+        return f"zeta_slope({self._print(expr.expr.args[0])})"
+
+    def _print_Integral(self, expr):
+        ((t, _, _),) = expr.limits
+        return f"half_line(lambda {self._print(t)}: {self._print(expr.function)})"
 
     def _print_Piecewise(self, expr):
         *cases, (last, _) = expr.args
@@ -203,6 +211,47 @@ def _log_gamma_gap(x):
     return head - _powers([1 / 8, -1 / 192, 1 / 640, -17 / 14336, 31 / 18432], top**-2) / top
 
 
+def _half_line(f):
+    """∫_0^∞ f(t) dt of what falls at both ends and is smooth for Re t > 0: the trapezoidal rule in log t."""
+    logs = jnp.arange(-60.0, 25.0, _STEP)
+    return _STEP * jax.vmap(lambda log_t: f(jnp.exp(log_t)) * jnp.exp(log_t))(logs).sum(axis=0)
+
+
+def _beta_above(a, b, x):
+    """∫_x^1 u^{a-1} (1-u)^{b-1} du: tanh-sinh in log u."""
+    low = jnp.log(x)
+    tau = jnp.arange(-256, 257) / 64.0
+    bent = jnp.pi / 2 * jnp.sinh(tau)
+    weight = jnp.pi / 256 * jnp.cosh(tau) / jnp.cosh(bent) ** 2
+    shape = (-1, *[1] * jnp.ndim(a * b * low))
+    log_u = low * jax.nn.sigmoid(-2 * bent).reshape(shape)
+    terms = jnp.exp(a * log_u + (b - 1) * jnp.log(-jnp.expm1(log_u)))
+    return -low * (weight.reshape(shape) * terms).sum(axis=0)
+
+
+def _log_gap_sum(a):
+    """-1/(2a) + ∫ (1-e^{-t})^{a-1} e^{-t} [1/(1-e^{-t}) - 1/t] dt: the trapezoidal rule in log t."""
+    t = jnp.exp(jnp.arange(-28.0, 4.0, _STEP))
+    series = _powers((0.5, 1 / 12, 0.0, -1 / 720, 0.0, 1 / 30240), jnp.minimum(t, 0.1))
+    gap = jnp.where(t < 0.1, series, -1 / jnp.expm1(-t) - 1 / t)
+
+    def integral(a):
+        terms = (-jnp.expm1(-t)) ** (a - 1) * jnp.exp(-t) * gap * t
+        return _STEP * (terms.sum() - terms[0] / jnp.expm1(-_STEP * a) * jnp.exp(-_STEP * a)) - 1 / (2 * a)
+
+    return jnp.vectorize(integral)(a)
+
+
+def _root_sum(beta):
+    """The first symbol as it is, the ζ functions of the others: their series falls as the second frequency does."""
+    scale, term = _zeta(beta), 1.0
+    total = jnp.sqrt(_zeta(beta, 2.0)) / scale
+    for n in range(24):
+        total += term * _zeta(beta * (n + 0.5), 2.0) * scale ** -(n + 0.5)
+        term *= (n - 0.5) / (n + 1)
+    return total
+
+
 TABLE = {
     "total": _total,
     "where": jnp.where,
@@ -221,6 +270,11 @@ TABLE = {
     "beta": lambda a, b: special.gamma(a) * special.gamma(b) / special.gamma(a + b),
     "Ei": special.expi,
     "expint": special.expn,
+    "zeta_slope": lambda x: jax.jvp(_zeta, (x,), (jnp.ones_like(x),))[1],
+    "half_line": _half_line,
+    "BetaAbove": _beta_above,
+    "LogGapSum": _log_gap_sum,
+    "RootFrequencies": _root_sum,
     "Expm1": jnp.expm1,
     "BesselPair": lambda x: special.i0e(x) + special.i1e(x),
     "Log1m": lambda x: jnp.log1p(-x),

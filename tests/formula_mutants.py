@@ -4,6 +4,7 @@ import sympy
 
 FROZEN = (
     sympy.Indexed,
+    sympy.Derivative,
     sympy.IndexedBase,
     sympy.core.relational.Relational,
     sympy.logic.boolalg.BooleanFunction,
@@ -14,7 +15,8 @@ FROZEN = (
 def mutants(expression, letters=()):
     """Yield (what was changed, wrong expression): signs, factors, numbers, exponents, minima, letters.
 
-    Indices, limits of sums and conditions are left alone; `letters` are the symbols that may be confused.
+    Indices, limits of sums and integrals, derivatives and conditions are left alone; `letters` are the symbols
+    that may be confused.
     """
     seen = {expression}
     for what, wrong in _slips(expression, tuple(letters), True):
@@ -29,7 +31,7 @@ def _slips(e, letters, whole):
             for what, wrong in _slips(e.args[side], letters, True):
                 yield what, sympy.Eq(*(wrong if i == side else e.args[i] for i in (0, 1)), evaluate=False)
         return
-    if isinstance(e, sympy.Sum):
+    if isinstance(e, sympy.Sum | sympy.Integral):
         for what, wrong in _slips(e.function, letters, True):
             yield what, e.func(wrong, *e.limits)
         return

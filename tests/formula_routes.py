@@ -8,6 +8,7 @@ an integral, a slope or a simulation. For an equation the route solves for `unkn
 import formula_routes_class_scaling  # noqa: F401
 import formula_routes_classes  # noqa: F401
 import formula_routes_fits  # noqa: F401
+import formula_routes_lost  # noqa: F401
 import formula_routes_rare  # noqa: F401
 import formula_routes_scaling
 import formula_routes_shared  # noqa: F401

@@ -11,48 +11,48 @@ from scipy.special import zeta as hurwitz
 HEAD = np.arange(1.0, 2e6 + 1)
 
 
-def _tail(exponent):
+def tail(exponent):
     return float(hurwitz(exponent, HEAD[-1] + 1))
 
 
-def _zipf_sums(beta, drawn, samples):
+def zipf_sums(beta, drawn, samples):
     """(Σ q (1-p)^T, Σ 1 - (1-p)^T) for the truth q of exponent beta, drawn with another one."""
     beta, drawn, samples = float(beta), float(drawn), float(samples)
     truth, law = float(hurwitz(beta)), float(hurwitz(drawn))
     q, log = HEAD**-beta / truth, samples * np.log1p(-(HEAD**-drawn) / law)
-    missing = np.sum(q * np.exp(log)) + _tail(beta) / truth - samples * _tail(beta + drawn) / truth / law
-    pairs = samples * (samples - 1) / 2 * _tail(2 * drawn) / law**2
-    return missing, -np.sum(np.expm1(log)) + samples * _tail(drawn) / law - pairs
+    missing = np.sum(q * np.exp(log)) + tail(beta) / truth - samples * tail(beta + drawn) / truth / law
+    pairs = samples * (samples - 1) / 2 * tail(2 * drawn) / law**2
+    return missing, -np.sum(np.expm1(log)) + samples * tail(drawn) / law - pairs
 
 
-def _at(*rows, names):
+def at(*rows, names):
     return tuple(dict(zip(names, row, strict=True)) for row in rows)
 
 
-LAWS = _at((1.2, 300), (1.5, 300), (1.5, 3000), (2.0, 1000), (2.5, 20_000), names=("tail_exponent", "samples"))
-MANY = _at((1.3, 1e5), (1.5, 3e5), (2.0, 1e6), (2.5, 1e6), names=("tail_exponent", "samples"))
+LAWS = at((1.2, 300), (1.5, 300), (1.5, 3000), (2.0, 1000), (2.5, 20_000), names=("tail_exponent", "samples"))
+MANY = at((1.3, 1e5), (1.5, 3e5), (2.0, 1e6), (2.5, 1e6), names=("tail_exponent", "samples"))
 
 
 @route("zipf_missing_mass", tolerance=1e-6, points=LAWS)
 @route("zipf_missing_mass_many", tolerance=3e-5, points=MANY)
 def _(tail_exponent, samples):
-    return mpf(_zipf_sums(tail_exponent, tail_exponent, samples)[0])
+    return mpf(zipf_sums(tail_exponent, tail_exponent, samples)[0])
 
 
 @route("zipf_modes", tolerance=1e-6, points=LAWS)
 @route("zipf_modes_many", tolerance=2e-2, points=MANY)
 def _(tail_exponent, samples):
-    return mpf(_zipf_sums(tail_exponent, tail_exponent, samples)[1])
+    return mpf(zipf_sums(tail_exponent, tail_exponent, samples)[1])
 
 
 @route("narrowed_missing_mass", tolerance=1e-6,
-       points=_at((1.3, 1.8, 1000), (1.5, 1.2, 1000), (2.0, 2.6, 3000), (2.5, 2.0, 500),
+       points=at((1.3, 1.8, 1000), (1.5, 1.2, 1000), (2.0, 2.6, 3000), (2.5, 2.0, 500),
                   names=("tail_exponent", "generator_exponent", "samples")))  # fmt: skip
 def _(tail_exponent, generator_exponent, samples):
-    return mpf(_zipf_sums(tail_exponent, generator_exponent, samples)[0])
+    return mpf(zipf_sums(tail_exponent, generator_exponent, samples)[0])
 
 
-CUTS = _at((1.2, 1000), (1.5, 300), (2.0, 500), (3.0, 2000), names=("tail_exponent", "kept_modes"))
+CUTS = at((1.2, 1000), (1.5, 300), (2.0, 500), (3.0, 2000), names=("tail_exponent", "kept_modes"))
 
 
 @route("cut_floor", tolerance=4e-3, points=CUTS)
@@ -103,7 +103,7 @@ def _(tail_exponent, samples, kept_modes, kept_mass, real_part):
     beta, samples, cut, kept, real = map(float, (tail_exponent, samples, kept_modes, kept_mass, real_part))
     q = HEAD**-beta / float(hurwitz(beta))
     drawn = real * q + (1 - real) * np.where(cut >= HEAD, q / kept, 0.0)
-    beyond = _tail(beta) / float(hurwitz(beta)) - samples * real * _tail(2 * beta) / float(hurwitz(beta)) ** 2
+    beyond = tail(beta) / float(hurwitz(beta)) - samples * real * tail(2 * beta) / float(hurwitz(beta)) ** 2
     return mpf(np.sum(q * np.exp(samples * np.log1p(-drawn))) + beyond)
 
 
@@ -140,7 +140,7 @@ def _moment(law, power):
     return mpmath.fsum(chance * mpf(hit) ** power for hit, chance in law.items())
 
 
-THROWN = _at((7, 1), (12, 5), (30, 40), (50, 21), names=("draws", "founders"))
+THROWN = at((7, 1), (12, 5), (30, 40), (50, 21), names=("draws", "founders"))
 
 
 @route("occupancy_step", points=THROWN)
@@ -154,7 +154,7 @@ def _(draws, founders):
     return _moment(law, 2) - _moment(law, 1) ** 2
 
 
-@route("mode_alive", points=_at((0.2, 1), (0.03, 7), (0.5, 4), (0.01, 60), names=("probability", "founders")))
+@route("mode_alive", points=at((0.2, 1), (0.03, 7), (0.5, 4), (0.01, 60), names=("probability", "founders")))
 def _(probability, founders):
     """Draw by draw: a symbol that is alive stays so."""
     alive = mpf(0)
@@ -163,7 +163,7 @@ def _(probability, founders):
     return alive
 
 
-@route("mixture_step", points=_at((7, 4, 0.5), (12, 10, 0.2), (30, 40, 0.7), (9, 20, 0.05),
+@route("mixture_step", points=at((7, 4, 0.5), (12, 10, 0.2), (30, 40, 0.7), (9, 20, 0.05),
                                   names=("draws", "founders", "real_share")))  # fmt: skip
 def _(draws, founders, real_share):
     """The exponent (1-α) b is that many throws: a product of the chances that a bin stays empty, by squares."""
@@ -194,7 +194,7 @@ def _(samples, rounds, draws):
 
 
 @route("survival_many_generations", tolerance=7e-4,
-       points=_at((30,), (40,), (100,), (1000,), names=("rounds",)))  # fmt: skip
+       points=at((30,), (40,), (100,), (1000,), names=("rounds",)))  # fmt: skip
 def _(rounds):
     g = mpf(1)
     for _ in range(int(rounds) - 1):
@@ -220,18 +220,7 @@ def _(hits, rounds):
     return hits + hit / rounds
 
 
-@route("entropy_per_mass", tolerance=1e-9, count=4, ranges={"tail_exponent": (1.3, 3.0)})
-def _(tail_exponent):
-    a = 1 / tail_exponent
-
-    def lost(u):
-        t = mpmath.exp(u)
-        return t ** (a - 1) * -mpmath.expm1(-a * mpmath.log1p(t))
-
-    return tail_exponent * mpmath.quad(lost, [-500, -100, -30, -10, -3, 0, 3, 10, 30, 100, 500])
-
-
-@route("mislabelled_error", points=_at((0.05, 3, 0.2, 4), (0.3, 1, 0.05, 9), (0.01, 9, 0.5, 2),
+@route("mislabelled_error", points=at((0.05, 3, 0.2, 4), (0.3, 1, 0.05, 9), (0.01, 9, 0.5, 2),
                                        names=("mislabelled", "generations", "probability", "founders")))  # fmt: skip
 def _(mislabelled, generations, probability, founders):
     """One minus the chance of every label being right and of one founder at least having the symbol."""
@@ -282,53 +271,3 @@ def _(draws, modes):
 @route("symbol_half_life")
 def _(occurrences):
     return _lost(mpf(1) / 2, occurrences, mpf(1))
-
-
-def _tempered_points():
-    for p in ([0.5, 0.3, 0.2], [0.7, 0.1, 0.1, 0.1], [0.4, 0.35, 0.2, 0.05]):
-        p = np.array(p)
-        squares, entropy = float(-np.sum(p**2 * np.log(p))), float(-np.sum(p * np.log(p)))
-        yield {"diversity": float(1 - np.sum(p**2)), "draws": 10**6, "entropy": entropy, "square_entropy": squares}
-
-
-@route("temperature_for_diversity", points=tuple(_tempered_points()), tolerance=4e-5)
-def _(diversity, draws, entropy, square_entropy):
-    """Temper the law itself until one generation has the truth's diversity."""
-    laws = {0.62: [0.5, 0.3, 0.2], 0.48: [0.7, 0.1, 0.1, 0.1], 0.675: [0.4, 0.35, 0.2, 0.05]}
-    p = next(law for known, law in laws.items() if abs(known - diversity) < 1e-6)
-
-    def gap(x):
-        powers = [mpf(value) ** (1 / (1 + x)) for value in p]
-        total = mpmath.fsum(powers)
-        after = (1 - mpmath.fsum((value / total) ** 2 for value in powers)) * (1 - 1 / draws)
-        return after - (1 - mpmath.fsum(mpf(value) ** 2 for value in p))
-
-    return mpmath.findroot(gap, (mpf(0), mpf(1) / 100), solver="anderson", tol=1e-40)
-
-
-@route("absolute_deviation", points=_at((10, 0.23), (25, 0.5), (7, 0.9), (30, 0.011), names=("draws", "probability")))
-def _(draws, probability):
-    numbers = range(int(draws) + 1)
-    return mpmath.fsum(
-        mpmath.binomial(draws, n) * probability**n * (1 - probability) ** (draws - n) * abs(n - draws * probability)
-        for n in numbers
-    )
-
-
-@route("rare_deviation", points=_at((100, 0.02, 3), (1000, 0.0004, 9), (50, 0.3, 7), (400, 0.01, 2),
-                                    names=("draws", "probability", "rounds")))  # fmt: skip
-def _(draws, probability, rounds):
-    """Family by family: E|Gamma(n)/a - p| of n exponential families at the rate a = 2M/k, over Poisson's law of n."""
-    a = 2 * draws / rounds
-    mean = a * probability
-
-    def apart(n):
-        """E|G - mean| of a Gamma(n) number, from E (mean - G)+ by incomplete gammas."""
-        below = mpmath.gammainc(n, 0, mean, regularized=True)
-        more = mpmath.gammainc(n + 1, 0, mean, regularized=True)
-        return n - mean + 2 * (mean * below - n * more)
-
-    terms = [mpmath.exp(-mean) * mean]
-    for n in range(1, int(mean + 20 * mpmath.sqrt(mean) + 60)):
-        terms.append(mpmath.exp(-mean + n * mpmath.log(mean) - mpmath.loggamma(n + 1)) * apart(n))
-    return mpmath.fsum(terms) / a

@@ -35,6 +35,18 @@ def test_grids_are_combined_and_loops_chosen(run):
     assert np.diff(table(out)["alive"]) > 0
 
 
+def test_smoothed_generators_of_a_file(run, tmp_path):
+    (tmp_path / "n").write_text("9 5 3 2 1", encoding="utf-8")
+    options = ("--counts", tmp_path / "n", "--generations", 9)
+    status, out, err = run("modes", *options, "--smoothing", "0,0.5")
+    assert (status, err) == (0, "")
+    loop = mc.modes.replace(mc.modes.counts([9, 5, 3, 2, 1]), 9, 20, smoothing=[0.0, 0.5])
+    np.testing.assert_allclose(table(out)["alive"], loop.alive, rtol=1e-3)
+    status, _, err = run("modes", "--zipf", 1.5, "--smoothing", 0.5)
+    assert status == 2
+    assert "give a finite law" in err
+
+
 def test_runs_stand_beside_the_prediction(run):
     status, out, _ = run("modes", "--zipf", 2, "--generations", "1,4", "--samples", 200, "--runs", 200)
     columns = table(out)

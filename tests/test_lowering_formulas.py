@@ -20,7 +20,7 @@ from jax.scipy import special
 
 from modelcollapse.numerics.formula_functions import TABLE
 from modelcollapse.theory import catalogue
-from modelcollapse.theory.formulas import evaluated, letters_of
+from modelcollapse.theory.formulas import evaluated, in_mpmath, letters_of
 
 SIZES = {"d": 4, "G": 2, "K": 3}  # as in the examples: one compilation per formula
 PRECISE = [
@@ -158,6 +158,7 @@ SPECIAL = {
     "GeometricSum": [(y, k) for y in (1e-12, 1e-3, 0.4, 0.49, 0.51, 0.97) for k in (0.0, 1.0, 2.0, 17.0)],
     "LogAccumulated": [(x, k) for x in (1e-9, 0.01, 0.5) for k in (1.0, 2.0, 12.0, 13.0, 200.0, 1e7)],
     "DigammaDrop": [(x, a * x) for x in (0.5, 1.0, 3.0, 1e3, 1e8) for a in (1e-12, 1e-3, 0.5, 0.99)],
+    "BetaAbove": [(a, b, x) for a in (0.1, 0.7) for b in (1.5, 30.0) for x in (1e-9, 1e-3, 0.3)],
     "DigammaGap": [(x,) for x in LARGE],
     "LogGammaGap": [(x,) for x in LARGE],
 }
@@ -177,8 +178,8 @@ def reference(name):
         return mpmath.zeta
     if name == "hyper":
         return lambda a, b, z: mpmath.hyp2f1(a, b, 1 + b, z)
-    symbols = sympy.symbols("x y")[: len(SPECIAL[name][0])]
-    return sympy.lambdify(symbols, getattr(stable, name)(*symbols).plain(), "mpmath")
+    symbols = sympy.symbols("x y z")[: len(SPECIAL[name][0])]
+    return in_mpmath(symbols, getattr(stable, name)(*symbols))
 
 
 def lowered(name):

@@ -15,6 +15,7 @@ from formula_routes import ROUTES
 from modelcollapse.theory import catalogue
 from modelcollapse.theory.formulas import evaluated, letters_of
 
+UNDEFINED = (mpmath.libmp.ComplexResult, mpmath.libmp.NoConvergence)
 MOST = 25  # mutants per expression in the quick run, evenly spread; the slow run tries all
 
 
@@ -22,7 +23,7 @@ def number(expression, point, digits=40):
     """The value, or None where there is none."""
     try:
         value = evaluated(expression, letters_of(point), digits)
-    except (ZeroDivisionError, OverflowError, ValueError, TypeError, KeyError, mpmath.libmp.ComplexResult):
+    except (ZeroDivisionError, OverflowError, ValueError, TypeError, KeyError, *UNDEFINED):
         return None
     return None if isinstance(value, mpmath.mpc) or not mpmath.isfinite(value) else value
 

@@ -107,7 +107,8 @@ class Formula:
                 raise ValueError(f"{self.name}: the left side of {condition.relation} is not an argument")
         self.check(**self.example)
         here = self._exact(self.expression)
-        if self.computed_as is not None and not _close(here, self._exact(self.computed_as)):
+        stable = self.expression if self.computed_as is None else _plain(self.computed_as)
+        if stable != self.expression and not _close(here, self._exact(stable)):
             raise ValueError(f"{self.name}: computed_as is another expression")
         for argument, value, expected in self.limits:
             limit = _substituted(self.expression, argument, value)
@@ -134,7 +135,7 @@ class Formula:
         """A point inside the domain, as keyword arguments."""
         return {q.name: q.typical for q in self.quantities} | self.at
 
-    def _exact(self, expression, digits=30):
+    def _exact(self, expression, digits=22):
         values = letters_of({quantity(k).name: v for k, v in self.example.items()})
         return settled(expression, values, digits)
 
@@ -206,15 +207,38 @@ class Formula:
 
 
 class _Printer(MpmathPrinter):
-    """SymPy to mpmath source; an index j = 1..d reads the entry j - 1 of an array."""
+    """SymPy to mpmath source; an index j = 1..d reads the entry j - 1 of an array.
+
+    Series are accelerated, and ζ' is mpmath's own.
+    """
 
     def _print_Indexed(self, expr):
         return f"{self._print(expr.base.label)}[{self._print(expr.indices[0])} - 1]"
 
     def _print_Sum(self, expr):
         ((j, low, high),) = expr.limits
+        if high is sympy.oo:
+            return f"series(lambda {self._print(j)}: {self._print(expr.function)}, {self._print(low)})"
         low, high = self._print(low), self._print(high)
         return f"fsum({self._print(expr.function)} for {self._print(j)} in range(int({low}), int({high}) + 1))"
+
+    def _print_Derivative(self, expr):
+        return f"zeta({self._print(expr.expr.args[0])}, 1, {int(expr.derivative_count)})"
+
+
+def _series(term, first):
+    """Σ_{n ≥ first} term(n), in mpmath: term by term where these fall geometrically, else accelerated by Levin.
+
+    inf where the terms do not fall.
+    """
+    terms = [term(mpmath.mpf(n)) for n in range(first, first + 21)]
+    if not abs(terms[20]) < abs(terms[10]):
+        return mpmath.inf
+    if not abs(terms[20]) < 0.1 * abs(terms[10]):
+        return mpmath.nsum(term, [first, mpmath.inf], method="levin")
+    while abs(terms[-1]) > mpmath.eps * max(map(abs, terms[:2])) and len(terms) < 100_000:
+        terms.append(term(mpmath.mpf(first + len(terms))))
+    return mpmath.fsum(terms)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -222,9 +246,17 @@ def _lambdified(expression: Any, letters):
     if isinstance(expression, sympy.Eq):
         left: Any = expression.lhs
         expression = left - expression.rhs
-    plain = expression.replace(lambda e: hasattr(e, "plain"), lambda e: e.plain())
-    arguments = [_argument(letter) for letter in letters]
-    return sympy.lambdify(arguments, plain, modules="mpmath", printer=_Printer(PRINTING))
+    return in_mpmath([_argument(letter) for letter in letters], expression)
+
+
+def in_mpmath(arguments, expression):
+    """An expression as a function in mpmath, stable functions by their plain forms."""
+    modules = [{"series": _series}, "mpmath"]
+    return sympy.lambdify(arguments, _plain(expression), modules=modules, printer=_Printer(PRINTING))
+
+
+def _plain(expression):
+    return expression.replace(lambda e: hasattr(e, "plain"), lambda e: e.plain())
 
 
 def _argument(letter):
@@ -235,7 +267,7 @@ def _letters(expression):
     """The letters of the arguments of an expression: arrays once, without their index and their length."""
     arrays = {str(base.label) for base in expression.atoms(sympy.IndexedBase)}
     lengths = {quantity(letter).length for letter in arrays}
-    bound = {str(j) for total in expression.atoms(sympy.Sum) for j in total.bound_symbols}
+    bound = {str(j) for total in expression.atoms(sympy.Sum, sympy.Integral) for j in total.bound_symbols}
     free = {str(symbol) for symbol in expression.free_symbols if not isinstance(symbol, sympy.Indexed)}
     return (free | arrays) - lengths - bound
 

@@ -152,6 +152,11 @@ QUANTITIES = _table(
     ("occurrences", "N_o", "N", POSITIVE, 10, "occurrences of one symbol in the real sample"),
     ("mislabelled", "varepsilon", r"\varepsilon", SHARE, 0.05, "chance that one labelling is wrong"),
     ("entropy", "h_0", "h_0", POSITIVE, 3.2, "entropy of the real distribution, in nats"),
+    ("temper", "tau_g", r"\tau", POSITIVE, 1.2, "temperature of a generator, which draws with p^(1/tau)"),
+    ("founders_variance", "v_B", "v", POSITIVE, 6.0, "variance of the number of founders"),
+    ("uniform_founders", "r_u", "r", POSITIVE, 3.0, "lineages that end in draws of the uniform law"),
+    ("smoothing", "s_c", "s", POSITIVE, 0.1, "count that is added to that of every symbol"),
+    ("tokens", "N_t", "N_t", POSITIVE, 200, "tokens of a real sample"),
     ("square_entropy", "S_2", "S_2", POSITIVE, 0.25, "-sum of p^2 ln p"),
     # random features
     ("features", "m", "m", POSITIVE, 50, "random features"),

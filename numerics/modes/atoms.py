@@ -14,10 +14,11 @@ import numpy as np
 
 from modelcollapse.numerics.arrays import Array, namespace
 from modelcollapse.theory.modes.laws import Law, Zipf
+from modelcollapse.theory.modes.loops import Loop
 from modelcollapse.theory.modes.parameters import traced
 from modelcollapse.theory.populations.quadrature import panels
 
-__all__ = ["Atoms", "Tail", "atoms_of"]
+__all__ = ["Atoms", "Tail", "atoms_of", "loop_atoms"]
 
 LAST = 2.0**56
 
@@ -33,10 +34,11 @@ class Tail(NamedTuple):
 
 
 class Atoms(NamedTuple):
-    """Frequencies (*shape, A) of the truth and of the law, weights (*shape, A) or (A,), the tail (*shape)."""
+    """Frequencies (*shape, A) of the truth, of the law and of what a loop mixes in, weights (*shape, A) or (A,)."""
 
     truth: Array
     law: Array
+    fresh: Array
     weight: Array
     tail: Tail
 
@@ -49,15 +51,28 @@ def atoms_of(law: Law) -> Atoms:
     return _kept(law)
 
 
+def loop_atoms(loop: Loop) -> Atoms:
+    """Those of its law, with uniform frequencies as what is mixed in if its generators smooth."""
+    atoms = atoms_of(loop.law)
+    if not loop.smooths:
+        return atoms
+    size = np.asarray(loop.law.size, float)[..., None]
+    return atoms._replace(fresh=np.where(atoms.law > 0, 1 / size, 0.0))
+
+
 @functools.lru_cache(maxsize=64)
 def _kept(law):
     return _zipf(law) if isinstance(law, Zipf) else _grouped(law)
 
 
 def _grouped(law):
+    """Frequencies that are equal are one atom; a grid of laws keeps its symbols."""
+    zero = np.zeros(law.shape)[()]
+    if law.shape:
+        truth, weight = np.broadcast_to(law.truth, law.probabilities.shape), np.ones(len(law.truth))
+        return Atoms(truth, law.probabilities, truth, weight, Tail(zero, zero, zero, zero, zero))
     pairs, weight = np.unique(np.stack([law.truth, law.probabilities]), axis=1, return_counts=True)
-    zero = np.float64(0.0)
-    return Atoms(pairs[0], pairs[1], weight.astype(float), Tail(zero, zero, zero, zero, zero))
+    return Atoms(pairs[0], pairs[1], pairs[0], weight.astype(float), Tail(zero, zero, zero, zero, zero))
 
 
 def _zipf(law):
@@ -80,7 +95,7 @@ def _zipf(law):
         _beyond(2 * exponent, drawn_beyond) / scale**2,
         _beyond(2 * law.beta, infinite) / truth_scale**2,
     )
-    return Atoms(truth, drawn, weight, tail)
+    return Atoms(truth, drawn, truth, weight, tail)
 
 
 def _per_octave(law):

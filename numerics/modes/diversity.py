@@ -1,9 +1,9 @@
 r"""Gini diversity of a loop, exactly: pairs of draws that coalesce.
 
 Two draws of the next generation copy one item with chance 1/M; else they are two draws of what it was drawn from. With
-F = E Σ X_i², G = E Σ X_i q_i and the truth's share α,
+F = E Σ X_i², G = E Σ X_i u_i and the share α of what is mixed in, u (the truth, or uniform draws),
 
-    F ← 1/M + (1-1/M) [(1-α)² F + 2α(1-α) G + α² Σ q²],        G ← (1-α) G + α Σ q²,
+    F ← 1/M + (1-1/M) [(1-α)² F + 2α(1-α) G + α² Σ u²],        G ← (1-α) G + α Σ u²,
 
 and a pool of K rounds has 1 - F = (1 - Σ p²) Π_{i≤K} (1 - 1/(M i²)): two draws of it are the same item of the newest
 round with chance 1/(M K²). A graph follows all pairs of its sets.
@@ -12,15 +12,14 @@ round with chance 1/(M K²). A graph follows all pairs of its sets.
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
-from modelcollapse.numerics.modes.atoms import atoms_of
+from modelcollapse.numerics.modes.atoms import atoms_of, loop_atoms
 from modelcollapse.theory.modes.loops import Chain, Graph, Pool
 
 __all__ = ["law_diversity", "loop_diversity"]
 
 
-def _sums(law):
-    """Σ p², Σ pq, Σ q²."""
-    atoms = atoms_of(law)
+def _sums(atoms):
+    """Σ p², Σ pu, Σ u²."""
 
     def total(x, y, beyond):
         return (x * y * atoms.weight).sum(-1) + beyond
@@ -28,13 +27,13 @@ def _sums(law):
     tail = atoms.tail
     return (
         total(atoms.law, atoms.law, tail.law_law),
-        total(atoms.law, atoms.truth, tail.truth_law),
-        total(atoms.truth, atoms.truth, tail.truth_truth),
+        total(atoms.law, atoms.fresh, tail.truth_law),
+        total(atoms.fresh, atoms.fresh, tail.truth_truth),
     )
 
 
 def law_diversity(law):
-    return 1 - _sums(law)[0]
+    return 1 - _sums(atoms_of(law))[0]
 
 
 def loop_diversity(loop):
@@ -42,9 +41,9 @@ def loop_diversity(loop):
 
 
 def _chain(loop: Chain):
-    own, cross, truth = _sums(loop.law)
-    xp = namespace(own, loop.samples, loop.real_share, loop.rate)
-    share = loop.real_share
+    own, cross, truth = _sums(loop_atoms(loop))
+    share = loop.fresh_share
+    xp = namespace(own, loop.samples, share, loop.rate)
     first = 1 / loop.samples
     zero = 0.0 * (own + share + loop.generations + first + loop.rate)
     state = (first + (1 - first) * own + zero, cross + zero)
@@ -79,7 +78,7 @@ def _pool(loop: Pool):
 def _graph(loop: Graph):
     """Σ_i E X_i Y_i of all sets, the law and the truth, set by set."""
     count = len(loop.samples)
-    own, cross, truth = _sums(loop.law)
+    own, cross, truth = _sums(loop_atoms(loop))
     alike = np.zeros((count + 2, count + 2, *loop.shape))
     law, real = count, count + 1
     alike[law, law], alike[real, real], alike[law, real] = own, truth, cross

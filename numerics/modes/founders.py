@@ -30,7 +30,7 @@ _LEAST = 1e-9  # of |π|: below, (1) is Poisson's to that accuracy
 
 
 class Founders:
-    """Numbers of draws that a sample goes back to: from the law (`start`) and from the truth of a mixture (`real`).
+    """Numbers of draws that a sample goes back to: from the law (`start`) and from what a loop mixes in (`real`).
 
     `mean` and `variance` are of their sum; NumPy and float() take the mean.
     """
@@ -138,8 +138,8 @@ def started(loop: Loop, samples, kept) -> Founders:
 
 def _chain(loop: Chain, balls, variance, kept, least):
     """From generation k down to 1: hit, split between truth and the generation before, thrown again."""
-    xp = namespace(balls, kept, loop.samples, loop.real_share, loop.rate)
-    count, share = loop.generations, loop.real_share
+    count, share = loop.generations, loop.fresh_share
+    xp = namespace(balls, kept, loop.samples, share, loop.rate)
     last = loop.samples * loop.rate ** (count - 1.0)
     hit = occupied(balls, variance, last, kept, least if np.ndim(kept) == 0 and kept == 0.0 else 0.0)
     none_real = not traced(share) and not np.any(share)

@@ -4,8 +4,9 @@ With log_miss of `founders`, ln E(1-p)^B,
 
     U = Σ q_i E(1-p_i)^B,        D = Σ [1 - E(1-p_i)^B],
 
-and where lineages end in the truth q (r of them) or in the law p (b of them), E(1-q)^R (1-p)^B with the covariance c of
-R and B as the factor e^{c q p}. Atoms and tails are those of `atoms`.
+and where lineages end in the law p (B of them) or in the truth or uniform draws u (R of them), E(1-u)^R (1-p)^B: as if
+each of the N = R + B chose by itself, which makes them draws of the mean law of both; what the variances and the
+covariance are beyond that (δ) is a factor exp[(δ_RR u² + 2 δ_RB u p + δ_BB p²)/2]. Atoms and tails: see `atoms`.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace, quiet
-from modelcollapse.numerics.modes.atoms import Atoms, atoms_of
+from modelcollapse.numerics.modes.atoms import Atoms, atoms_of, loop_atoms
 from modelcollapse.numerics.modes.founders import Founders, founders_of, log_miss, occupied
 
 __all__ = ["law_missing_mass", "law_modes", "loop_missing_mass", "loop_modes", "missing_mass", "modes"]
@@ -39,11 +40,11 @@ def law_missing_mass(law, samples, real_share, generator_samples):
 
 
 def loop_modes(loop, samples):
-    return modes(atoms_of(loop.law), founders_of(loop, samples), loop.law.own_truth)
+    return modes(loop_atoms(loop), founders_of(loop, samples), loop.own_truth)
 
 
 def loop_missing_mass(loop, samples):
-    return missing_mass(atoms_of(loop.law), founders_of(loop, samples), loop.law.own_truth)
+    return missing_mass(loop_atoms(loop), founders_of(loop, samples), loop.own_truth)
 
 
 def _fixed(samples):
@@ -76,7 +77,7 @@ def _summed(atoms, founders, own_truth, term, beyond):
         parts = (founders.mean, founders.variance, 0.0, 0.0, 0.0, founders.least)
     else:
         parts = (founders.start, founders.start_variance, founders.real, founders.real_variance, founders.covariance)
-        parts = (*parts, founders.start_least)
+        parts = (*parts, founders.least)
     xp = namespace(*parts, *atoms.tail)
     parts = xp.broadcast_arrays(*(xp.asarray(part) for part in parts))
     if xp is not namespace(0.0):
@@ -86,19 +87,27 @@ def _summed(atoms, founders, own_truth, term, beyond):
     width = atoms.truth.shape[-1]
     place = np.broadcast_to(np.arange(int(np.prod(atoms.truth.shape[:-1]))).reshape(atoms.truth.shape[:-1]), shape)
     place, many = place.ravel(), atoms.truth.ndim > 1
-    tables = [np.broadcast_to(x, atoms.truth.shape).reshape(-1, width) for x in atoms[:3]]
+    tables = [np.broadcast_to(x, atoms.truth.shape).reshape(-1, width) for x in atoms[:4]]
     found = np.empty(flat[0].size)
     step = max(1, _BLOCK // width)
     for first in range(0, found.size, step):
         here = slice(first, first + step)
-        truth, drawn, weight = (table[place[here]] if many else table[0] for table in tables)
-        found[here] = _block(Atoms(truth, drawn, weight, atoms.tail), [part[here] for part in flat], own_truth, term)
+        truth, drawn, fresh, weight = (table[place[here]] if many else table[0] for table in tables)
+        block = Atoms(truth, drawn, fresh, weight, atoms.tail)
+        found[here] = _block(block, [part[here] for part in flat], own_truth, term)
     return (found.reshape(shape) + beyond(atoms.tail, *parts[:5]))[()]
 
 
 def _block(atoms, parts, own_truth, term):
     start, start_variance, real, real_variance, covariance, least = (part[..., None] for part in parts)
-    log = log_miss(start, start_variance, atoms.law, least)
-    if not own_truth:
-        log = log + log_miss(real, real_variance, atoms.truth) + covariance * atoms.truth * atoms.law
+    if own_truth:
+        log = log_miss(start, start_variance, atoms.law, least)
+    else:
+        xp, founders = namespace(start, real), start + real
+        variance = start_variance + real_variance + 2 * covariance
+        share = real / xp.where(founders > 0, founders, 1.0)
+        law, fresh, alone = atoms.law, atoms.fresh, share * (1 - share) * (founders - variance)
+        log = log_miss(founders, xp.maximum(variance, 0.0), (1 - share) * law + share * fresh, least)
+        log = log + (real_variance - share * variance - alone) * fresh**2 / 2 + (covariance + alone) * fresh * law
+        log = log + (start_variance - (1 - share) * variance - alone) * law**2 / 2
     return (term(atoms.truth, log) * atoms.weight).sum(-1)

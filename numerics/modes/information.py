@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace, quiet
-from modelcollapse.numerics.modes.atoms import LAST, atoms_of
+from modelcollapse.numerics.modes.atoms import LAST, Atoms, atoms_of, loop_atoms
 from modelcollapse.numerics.modes.founders import founders_of
 from modelcollapse.numerics.modes.functionals import modes
 from modelcollapse.theory.modes.laws import Zipf
@@ -28,20 +28,19 @@ _SEEN = 60.0
 
 
 def law_entropy(law):
-    return _cross(law, "law", "law")
+    return _cross(law, atoms_of(law), "law", "law")
 
 
 @quiet()
-def _cross(law, drawn, measured):
-    """-Σ x_i ln y_i; x and y are the law's p or the truth's q."""
-    atoms = atoms_of(law)
+def _cross(law, atoms: Atoms, drawn, measured):
+    """-Σ x_i ln y_i; x and y are the law's p, the truth's q, or what is mixed in."""
     x, y = getattr(atoms, drawn), getattr(atoms, measured)
     xp = namespace(x, y)
     inner = 0.0 - (xp.where(x > 0, x * xp.log(xp.where(x > 0, y, 1.0)), 0.0) * atoms.weight).sum(-1)
     if not isinstance(law, Zipf):
         return inner[()]
-    exponent = {"law": law.beta if law.exponent is None else law.exponent, "truth": law.beta}
-    mass = getattr(atoms.tail, drawn)
+    exponent = {"law": law.beta if law.exponent is None else law.exponent, "truth": law.beta, "fresh": law.beta}
+    mass = getattr(atoms.tail, drawn.replace("fresh", "truth"))
     log_first = xp.log(y[..., 0])
     middle = math.log(LAST + 0.5) + 1 / xp.where(mass > 0, exponent[drawn] - 1.0, 1.0)
     found = inner + xp.where(mass > 0, mass * (exponent[measured] * middle - log_first), 0.0)
@@ -53,7 +52,7 @@ def loop_entropy(loop):
     most = int(2 ** math.ceil(math.log2(_SEEN * float(np.max(_population(loop))))))
     draws, weights = panels(most)
     draws = draws.reshape(-1, *[1] * len(loop.shape))
-    atoms, own = atoms_of(loop.law), loop.law.own_truth
+    atoms, own = loop_atoms(loop), loop.own_truth
     seen = [modes(atoms, founders_of(loop, draws + more), own) for more in (0.0, 1.0)]
     new = (seen[1] - seen[0]) / draws
     found = (new * weights.reshape(draws.shape)).sum(0)
@@ -70,18 +69,18 @@ def _population(loop):
 
 
 def loop_divergence(loop):
-    law = loop.law
-    start = _cross(law, "law", "truth")
-    if law.own_truth:
+    law, atoms = loop.law, loop_atoms(loop)
+    start = _cross(law, atoms, "law", "truth")
+    if loop.own_truth:
         return start - loop_entropy(loop)
-    real = _real_share(loop)
-    return (1 - real) * start + real * _cross(law, "truth", "truth") - loop_entropy(loop)
+    fresh = _fresh_share(loop)
+    return (1 - fresh) * start + fresh * _cross(law, atoms, "fresh", "truth") - loop_entropy(loop)
 
 
-def _real_share(loop):
-    """The share of the last generation whose lineages end in the truth: a mean, so that nothing merges."""
+def _fresh_share(loop):
+    """The share of the last generation whose lineages end in what is mixed in: a mean, so that nothing merges."""
     if isinstance(loop, Chain):
-        return 1 - (1 - loop.real_share) ** (loop.generations - 1.0)
+        return 1 - (1 - loop.fresh_share) ** (loop.generations - 1.0)
     if isinstance(loop, Pool):
         return 0.0
     shares: dict = {"real": 1.0, None: 0.0}

@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
-from modelcollapse.numerics.modes.atoms import atoms_of
+from modelcollapse.numerics.modes.atoms import loop_atoms
 from modelcollapse.numerics.modes.founders import started
 from modelcollapse.numerics.modes.functionals import missing_mass
 from modelcollapse.numerics.modes.information import _population
@@ -61,5 +61,5 @@ def mean_log_count(loop, samples, smoothing):
     t = np.exp(np.arange(low, high + _STEP, _STEP))
     shape = np.broadcast_shapes(loop.shape, np.shape(samples) if samples is not None else (), np.shape(smoothing))
     t = t.reshape(-1, *[1] * len(shape))
-    unseen = missing_mass(atoms_of(loop.law), started(loop, samples, -np.expm1(-t)), loop.law.own_truth)
+    unseen = missing_mass(loop_atoms(loop), started(loop, samples, -np.expm1(-t)), loop.own_truth)
     return _STEP * (np.exp(-t) - xp.exp(-smoothing * t) * unseen).sum(0)

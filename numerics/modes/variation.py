@@ -25,7 +25,7 @@ __all__ = ["total_variation"]
 @quiet()
 def total_variation(loop):
     """See `Loop.total_variation`."""
-    if not isinstance(loop, Chain) or np.any(loop.real_share) or np.any(loop.rate != 1) or not loop.law.own_truth:
+    if not isinstance(loop, Chain) or np.any(loop.fresh_share) or np.any(loop.rate != 1) or not loop.own_truth:
         raise ValueError(f"the total variation of {loop!r} is not known; give a loop of replace on an uncut law")
     if loop.law.shape:
         raise ValueError(f"law is a grid of shape {loop.law.shape}; ask for one law at a time")

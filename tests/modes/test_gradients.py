@@ -19,6 +19,7 @@ FUNCTIONS = {
     "diversity of draws": (lambda x: m.mix(LAW, 8, x, 0.1).diversity, 1000.0),
     "growth": (lambda x: m.grow(LAW, 8, 1000, x).founders.mean, 1.1),
     "variance": (lambda x: m.mix(LAW, 8, 1000, x).founders.variance, 0.1),
+    "smoothed generators": (lambda x: m.replace(m.zipf(1.5, size=100), 8, 1000, smoothing=x).alive, 0.1),
     "smoothing": (lambda x: m.replace(m.zipf(1.5, size=100), 4, 200).log_loss(100, x), 0.1),
 }
 

@@ -27,11 +27,14 @@ P /= P.sum()
 LAW = modes.frequencies(P)
 
 
-@pytest.mark.parametrize("symbols", [20, 50])
-def test_first_and_half_loss_of_equal_modes(symbols):
-    """Medians of 200 runs: closed forms and the mean crossing are up to 2 generations or 12 % late."""
+@pytest.mark.parametrize(("symbols", "runs", "budget"), [
+    (20, 200, 0.12), (50, 200, 0.12),
+    *(pytest.param(v, 1000, b, marks=pytest.mark.slow) for v, b in ((20, 0.12), (50, 0.08), (100, 0.08))),
+])  # fmt: skip
+def test_first_and_half_loss_of_equal_modes(symbols, runs, budget):
+    """Medians of runs: closed forms and the mean crossing come late, by up to 2 generations, 12 % (V = 20) or 7 %."""
     rng, draws, first, half = np.random.default_rng(0), 10 * symbols, [], []
-    for _ in range(200):
+    for _ in range(runs):
         counts, k = rng.multinomial(draws, np.full(symbols, 1 / symbols)), 1
         while np.count_nonzero(counts) > symbols / 2:
             if np.count_nonzero(counts) < symbols and len(first) == len(half):
@@ -43,9 +46,9 @@ def test_first_and_half_loss_of_equal_modes(symbols):
     arguments = {"draws": draws, "modes": symbols}
     closed = [float(catalogue[f"equal_modes_{name}_loss"].evaluate(**arguments)) for name in ("first", "half")]
     assert abs(np.median(first) - closed[0]) < 2.5
-    assert abs(np.median(half) / closed[1] - 1) < 0.12
+    assert abs(np.median(half) / closed[1] - 1) < budget
     answer = modes.half_life(modes.frequencies(np.full(symbols, 1 / symbols)), draws)
-    assert abs(answer / np.median(half) - 1) < 0.12
+    assert abs(answer / np.median(half) - 1) < budget
     assert abs(0.7 * closed[1] / np.median(half) - 1) > 0.12
 
 
@@ -103,7 +106,7 @@ def test_a_fixed_real_sample_that_is_mixed_in_for_ever():
 
 
 def test_a_learner_that_can_store_few_symbols():
-    """The 50 most frequent of what it saw: ranks are empirical, which costs up to 1 %."""
+    """The 50 most frequent of what it saw: ranks are empirical, which costs up to 1 % (and is seen at 1.5 % here)."""
     rng, found, stored, draws = np.random.default_rng(4), [], 50, 1000
     law = np.arange(1.0, 200_001) ** -1.5
     law /= law.sum()
@@ -112,7 +115,7 @@ def test_a_learner_that_can_store_few_symbols():
         kept = np.argsort(-counts, kind="stable")[:stored]
         found.append(1 - law[kept[counts[kept] > 0]].sum())
     exact = np.sum(law[:stored] * (1 - law[:stored]) ** draws) + law[stored:].sum()
-    assert abs(np.mean(found) / exact - 1) < 0.05
+    assert abs(np.mean(found) / exact - 1) < 0.015
 
 
 @pytest.mark.slow

@@ -109,6 +109,29 @@ def test_larger_runs_agree_within_one_percent(loop, runs):
         assert (far < 0.01).all()
 
 
+WIDE = modes.zipf(1.2, size=1000)
+LOSSES = {
+    "replace": (modes.replace(WIDE, [1, 10, 30], [[500], [3000]]), 0.01),
+    "mix": (modes.mix(WIDE, 20, 1000, [0.05, 0.3]), 0.1),
+    "accumulate": (modes.accumulate(WIDE, [3, 20], 500), 1.0),
+    "unequal": (modes.graph(WIDE, [500, 3000, 800, 2000], [None, {0: 1.0}, {1: 1.0}, {2: 1.0}]), 0.1),
+    "smoothed": (modes.replace(WIDE, [3, 20], 1000, smoothing=0.05), 0.1),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_wide_laws(name):
+    """The loss beyond the entropy to 1.5 % and four standard errors."""
+    loop, smoothing = LOSSES[name]
+    agreement = loop.crosscheck(200, 21, budget=0.001, smoothing=smoothing)
+    found, predicted = agreement.estimate.log_loss, agreement.prediction["log_loss"]
+    excess = predicted - WIDE.entropy
+    far = abs(found.mean - predicted) / excess
+    assert (far < 0.015 + 4 * found.standard_error / excess).all()
+    assert agreement.verdict != "disagrees", str(agreement)
+
+
 @pytest.mark.slow
 def test_the_mixture_again_to_two_in_a_thousand():
     agreement = modes.mix(LAW, 30, 1000, 0.1).crosscheck(4000, 12, budget=0.001)

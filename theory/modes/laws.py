@@ -140,44 +140,46 @@ class Frequencies(Law):
     _fields = ("probabilities", "truth")
 
     def __init__(self, probabilities, truth=None):
-        self.probabilities = probabilities
+        self.probabilities, self.shape = probabilities, np.shape(probabilities)[:-1]
         self.truth = probabilities if truth is None else truth
 
     @property
     def size(self):
-        return int(np.count_nonzero(self.probabilities))
+        found = np.count_nonzero(self.probabilities, axis=-1)
+        return found if self.shape else int(found)
 
     @property
     def own_truth(self):
         return self.truth is self.probabilities
 
     def tempered(self, temperature):
-        """The same truth, drawn at a temperature: p_i^(1/τ), normalised.
+        """The same truth, drawn at a temperature, number or grid: p_i^(1/τ), normalised.
 
         >>> law = frequencies([0.7, 0.2, 0.1])
-        >>> bool(law.tempered(2.0).entropy > law.entropy > law.tempered(0.5).entropy)
+        >>> bool((np.diff(law.tempered([0.5, 1.0, 2.0]).entropy) > 0).all())
         True
         """
         temperature = given("temperature", temperature, _TEMPERATURE)
-        if np.ndim(temperature):
-            raise TypeError("temperature is an array; give one number for a law of frequencies")
         with np.errstate(divide="ignore"):
-            powers = np.exp(np.log(self.probabilities / np.max(self.probabilities)) / temperature)
-        return Frequencies(_frozen(powers / powers.sum()), self.truth)
+            logs = np.log(self.probabilities / self.probabilities.max(-1, keepdims=True))
+        shape_of(np.empty(self.shape), temperature)
+        powers = np.exp(logs / np.asarray(temperature, float)[..., None])
+        return Frequencies(_frozen(powers / powers.sum(-1, keepdims=True)), self.truth)
 
     def cut(self, modes):
-        """The same truth, drawn from its `modes` most frequent symbols only, normalised (top-k).
+        """The same truth, drawn from its `modes` (number or grid) most frequent symbols only, normalised (top-k).
 
         >>> frequencies([0.5, 0.3, 0.2]).cut(2).probabilities
         array([0.625, 0.375, 0.   ])
         """
-        modes = given("modes", modes, Domain(low=1, high=self.size, whole=True, remedy="give a number of its symbols"))
-        order = np.argsort(-self.probabilities, kind="stable")
-        kept = np.where(np.isin(np.arange(len(order)), order[: int(modes)]), self.probabilities, 0.0)
-        return Frequencies(_frozen(kept / kept.sum()), self.truth)
+        domain = Domain(low=1, high=np.min(self.size), whole=True, remedy="give a number of its symbols")
+        modes = given("modes", modes, domain)
+        places = np.argsort(np.argsort(-self.probabilities, kind="stable", axis=-1), kind="stable", axis=-1)
+        kept = np.where(places < np.asarray(modes)[..., None], self.probabilities, 0.0)
+        return Frequencies(_frozen(kept / kept.sum(-1, keepdims=True)), self.truth)
 
     def __repr__(self):
-        return f"frequencies(<{len(self.probabilities)} symbols>{'' if self.own_truth else ', not its own truth'})"
+        return f"frequencies(<{len(self.truth)} symbols>{'' if self.own_truth else ', not its own truth'})"
 
 
 def _frozen(values):

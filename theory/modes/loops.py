@@ -38,6 +38,7 @@ from modelcollapse.theory.numbers.domains import Domain
 __all__ = ["Chain", "Graph", "Loop", "Pool", "accumulate", "graph", "grow", "mix", "replace", "zipf"]
 
 _SMOOTHING = Domain(low=0, low_open=True, high_open=True, remedy="give a positive count to add to every symbol")
+_ADDED = Domain(low=0, high_open=True, remedy="give the count that generators add to every symbol, or 0")
 _VOCABULARY = Domain(low=1, high_open=True, whole=True, remedy="give the number of symbols of the vocabulary")
 
 
@@ -51,6 +52,13 @@ class Loop(Content):
 
     law: Law
     shape: tuple[int, ...]
+
+    smooths = False  # whether generators add a count to every symbol
+
+    @property
+    def own_truth(self) -> bool:
+        """Whether every draw comes from the truth in the end."""
+        return self.law.own_truth and not self.smooths
 
     def _on(self, law):
         """The same loop on another law."""
@@ -186,17 +194,30 @@ class Loop(Content):
 class Chain(Loop):
     """See `replace`, `mix`, `grow`."""
 
-    _fields = ("law", "generations", "samples", "real_share", "rate")
+    _fields = ("law", "generations", "samples", "real_share", "rate", "smoothing")
 
-    def __init__(self, law, generations, samples, real_share=0.0, rate=1.0):
+    def __init__(self, law, generations, samples, real_share=0.0, rate=1.0, smoothing=0.0):
         self.law = _checked(law)
         self.generations = given("generations", generations, COUNT, traceable=False)
         self.samples = given("samples", samples, DRAWS)
         self.real_share = given("real_share", real_share, SHARE)
         self.rate = given("rate", rate, RATE)
-        self.shape = shape_of(self.generations, self.samples, self.real_share, self.rate, np.empty(law.shape))
+        self.smoothing = given("smoothing", smoothing, _ADDED)
+        self.smooths = traced(smoothing) or bool(np.any(self.smoothing))
+        if self.smooths:
+            _finite(law)
+        numbers = (self.generations, self.samples, self.real_share, self.rate, self.smoothing)
+        self.shape = shape_of(*numbers, np.empty(law.shape))
         if not any(map(traced, (self.samples, self.rate))):
             DRAWS.check("samples * rate^(generations - 1)", self.samples * self.rate ** (self.generations - 1.0))
+
+    @property
+    def fresh_share(self):
+        """The share of draws, from the second generation on, that copy nothing: real ones, or uniform ones."""
+        if not self.smooths:
+            return self.real_share
+        added = self.smoothing * (self.law.size * 1.0)
+        return added / (self.samples + added)
 
     @property
     def name(self):
@@ -204,6 +225,7 @@ class Chain(Loop):
 
     def __repr__(self):
         more = {"mix": {"real_share": self.real_share}, "grow": {"rate": self.rate}}.get(self.name, {})
+        more = {"smoothing": self.smoothing} if self.smooths else more
         return _call(self.name, self.law, generations=self.generations, samples=self.samples, **more)
 
 
@@ -267,6 +289,16 @@ def _checked(law) -> Law:
     return law
 
 
+def _finite(law):
+    if getattr(law, "contexts", None) is not None:
+        raise ValueError(f"smoothing of {law!r} would have to know contexts; give the law of single words, n = 1")
+    if np.any(np.isinf(law.size)) or not law.own_truth:
+        raise ValueError(
+            f"smoothing adds a count to each symbol of {law!r}; give a finite law that is its own truth, such as "
+            "zipf(beta, size=10000)"
+        )
+
+
 def _draws(samples):
     return None if samples is None else given("samples", samples, SAMPLES)
 
@@ -279,12 +311,14 @@ def _call(name, law, **numbers):
     return f"{name}({law!r}, {', '.join(f'{key}={shown(value)}' for key, value in numbers.items())})"
 
 
-def replace(law, generations, samples):
+def replace(law, generations, samples, *, smoothing=0.0):
     """Each generation of `samples` draws is drawn from the empirical law of the one before; the first from the law.
 
     law : Law
     generations : whole number or grid, at least 1
     samples : number or grid, at least 2; whole for simulation, any real number for theory
+    smoothing : number or grid, not negative; each generator adds it to the count of each of the V symbols, so that the
+        share sV/(samples + sV) of its draws is uniform. The law must be finite then
 
     Returns a Loop. Raises TypeError and ValueError for what is outside these.
 
@@ -293,8 +327,14 @@ def replace(law, generations, samples):
     >>> loop = replace(zipf(1.5), [1, 10, 100], 1000)
     >>> loop.shape, bool((np.diff(loop.alive) < 0).all()), bool((loop.modes(1e9) <= loop.alive + 1e-9).all())
     ((3,), True, True)
+
+    Smoothed generators forget nothing for good, and get the law wrong instead:
+
+    >>> smoothed = replace(zipf(1.5, size=100), 50, 1000, smoothing=[0.0, 0.1, 1.0])
+    >>> bool((np.diff(smoothed.alive) > 0).all()), bool((smoothed.divergence[1:] > smoothed.divergence[0]).any())
+    (True, True)
     """
-    return Chain(law, generations, samples)
+    return Chain(law, generations, samples, smoothing=smoothing)
 
 
 def mix(law, generations, samples, real_share):

@@ -36,6 +36,7 @@ TOPICS = (
     "discrete_chains",
     "rare_events",
     "founders",
+    "lost_information",
     "random_features",
     "classes",
     "class_exponents",

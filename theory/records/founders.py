@@ -8,21 +8,24 @@ Real data with a share α, growth by a factor r, or a pool that is kept stop the
 modes costs is solved from the steps.
 """
 
-from sympy import Eq, Float, Rational, besseli, binomial, exp, floor, log, sqrt
+from sympy import Eq, Float, Rational, exp, gamma, log, sqrt, zeta
 
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.stable import BesselPair, Expm1, Log1m
+from modelcollapse.theory.records.stable import Expm1, GammaDrop, Log1m
 from modelcollapse.theory.symbols import symbols
 
 M, B, p, alpha, k, n = symbols("draws", "founders", "probability", "real_share", "rounds", "generations")
 g, r, s, V, N, T = symbols("survival", "growth", "hits", "modes", "occurrences", "samples")
 beta, keep, eps = symbols("tail_exponent", "kept_share", "mislabelled")
-H_0, h, S_2 = symbols("diversity", "entropy", "square_entropy")
+v, r_u, sm = symbols("founders_variance", "uniform_founders", "smoothing")
 OWN = "derived here"
 BALLS = "Balls in bins, one ball for each draw, one bin for each item that it may copy."
 odds = keep / ((1 - keep) * (M - 1))
-families = 4 * M * p / k
 q, q_2 = (1 - 1 / M) ** B, (1 - 2 / M) ** B
+thinning = 1 - v / B
+c, unit = 1 - 1 / beta, zeta(beta) ** (-1 / beta)
+many_more = unit * gamma(c) * (2 * B * gamma(2 * B) / gamma(c + 2 * B) - B * gamma(B) / gamma(c + B))
+many_more_stable = unit * gamma(c) * (2 * B * exp(-GammaDrop(2 * B, c)) - B * exp(-GammaDrop(B, c)))
 
 UNSURE = Condition(p < 1, "a certain symbol is always alive: lower probability")
 MORE = Condition(keep > Rational(1, 1000), "so little is kept by almost no growth: raise kept_share")
@@ -56,6 +59,30 @@ FORMULAS = (
         ),
     ),
     Formula(
+        name="occupancy_slope",
+        title="Items that one more draw goes back to",
+        left="db'/db",
+        expression=-M * q * log(1 - 1 / M),
+        computed_as=-M * exp(B * Log1m(1 / M)) * Log1m(1 / M),
+        arguments=("draws", "founders"),
+        regime="exact",
+        source=OWN,
+        derivation="The slope of the occupancy step; its square carries a variance of b one generation on.",
+    ),
+    Formula(
+        name="occupancy_gain",
+        title="Change of the items that b draws go back to, if b has a variance v",
+        left=r"\Delta b'",
+        expression=-M * q * log(1 - 1 / M) ** 2 * v / 2,
+        computed_as=-M * exp(B * Log1m(1 / M)) * Log1m(1 / M) ** 2 * v / 2,
+        arguments=("draws", "founders", "founders_variance"),
+        regime="scaling",
+        source=OWN,
+        derivation="To second order E f(B) = f(b) + f''(b) v/2. The package itself takes a binomial number of founders "
+        "(unseen_by_variable_founders), which is right to the third factorial cumulant.",
+        limits=(("founders_variance", 0, 0 * M),),
+    ),
+    Formula(
         name="mode_alive",
         title="Chance that a symbol of frequency p is among the symbols of B founders",
         left=r"P(\mathrm{alive})",
@@ -67,6 +94,31 @@ FORMULAS = (
         derivation="Copying ignores content: founders are independent draws of the law.",
         conditions=(UNSURE,),
         limits=(("probability", 0, 0 * B),),
+    ),
+    Formula(
+        name="unseen_by_variable_founders",
+        title="Chance that a symbol is not among those of a number of founders with a mean and a variance",
+        left=r"P(\mathrm{unseen})",
+        expression=(1 - thinning * p) ** (B / thinning),
+        computed_as=exp(B / thinning * Log1m(thinning * p)),
+        arguments=("probability", "founders", "founders_variance"),
+        regime="scaling",
+        source=OWN,
+        derivation="Exact for a binomial number B, for a fixed one (v = 0) and in the limit of Poisson's (v = b).",
+        conditions=(UNSURE, Condition(v < B, "founders vary less than Poisson's number: lower founders_variance")),
+        limits=(("founders_variance", 0, (1 - p) ** B),),
+    ),
+    Formula(
+        name="zipf_modes_variance",
+        title="Variance of the modes of a Zipf law that a variable number of founders has seen",
+        left=r"\mathrm{Var}\, D",
+        expression=many_more - (B - v) * (unit / beta * gamma(c) * gamma(B + 1) / gamma(c + B + 1)) ** 2,
+        computed_as=many_more_stable - (B - v) * (unit / beta * gamma(c) * exp(-GammaDrop(B + 1, c))) ** 2,
+        arguments=("tail_exponent", "founders", "founders_variance"),
+        regime="scaling",
+        source=OWN,
+        derivation="D(2b) - D(b) if founders were Poisson's, less b U² for a fixed number, and v U² for its variance.",
+        conditions=(Condition(v < B, "founders vary less than Poisson's number: lower founders_variance"),),
     ),
     Formula(
         name="mixture_step",
@@ -119,6 +171,7 @@ FORMULAS = (
         title="The share of founders that survive for ever if each generation is r times as large",
         left="g",
         expression=Eq(g, 1 - exp(-r * g), evaluate=False),
+        computed_as=Eq(g, -Expm1(-r * g), evaluate=False),
         arguments=("survival", "growth"),
         regime="scaling",
         source="Galton-Watson, supercritical; " + OWN,
@@ -149,14 +202,40 @@ FORMULAS = (
         conditions=(Condition(k >= 1, "the first round is drawn from the law: raise rounds"),),
     ),
     Formula(
-        name="entropy_per_mass",
-        title="Entropy lost per missing mass after many generations",
-        left=r"\rho",
-        expression=beta**2 / (beta - 1),
-        arguments=("tail_exponent",),
+        name="pool_founders",
+        title="Founders of a sample that hits each item of the first round of a pool s times",
+        left="B",
+        expression=M * (1 - exp(-s)),
+        computed_as=-M * Expm1(-s),
+        arguments=("draws", "hits"),
         regime="scaling",
         source=OWN,
-        derivation="H_0 - H = Σ_m (new modes)/m, founders 1/(1/m + k/2M): β ∫ t^{-2} (t^{1/β} - (t/(1+t))^{1/β}) dt.",
+        derivation="The items of the first round that are hit at all. As many draws as a round has, of an old pool: "
+        "0.5337 M, by the pool's steps.",
+    ),
+    Formula(
+        name="smoothing_share",
+        title="Share of uniform draws of a generator that adds s to the count of each of V symbols",
+        left="w",
+        expression=sm * V / (M + sm * V),
+        arguments=("draws", "smoothing", "modes"),
+        regime="exact",
+        source=OWN,
+        derivation="(N_i + s)/(M + sV) is the share 1-w of N_i/M and w of 1/V.",
+        limits=(("smoothing", 0, 0 * M),),
+    ),
+    Formula(
+        name="smoothed_mode_unseen",
+        title="Chance that a symbol is unseen if lineages end in the law or in uniform draws",
+        left=r"P(\mathrm{unseen})",
+        expression=(1 - p) ** B * (1 - 1 / V) ** r_u,
+        computed_as=exp(B * Log1m(p) + r_u * Log1m(1 / V)),
+        arguments=("probability", "founders", "uniform_founders", "modes"),
+        regime="exact",
+        source=OWN,
+        derivation="B lineages end in draws of the law, r in those that smoothing makes of nothing.",
+        conditions=(UNSURE,),
+        limits=(("uniform_founders", 0, (1 - p) ** B),),
     ),
     Formula(
         name="mislabelled_error",
@@ -229,44 +308,5 @@ FORMULAS = (
         regime="scaling",
         source=OWN + "; a bound in Suresh, Thangaraj, Khandavally 2024 (arXiv 2412.17646)",
         derivation="e^{-N g} = 1/2 with g = 2/k.",
-    ),
-    Formula(
-        name="temperature_for_diversity",
-        title="The temperature, less 1, that gives back the Gini diversity lost in one generation",
-        left=r"\tau - 1",
-        expression=H_0 / (2 * M * ((1 - H_0) * h - S_2)),
-        arguments=("diversity", "draws", "entropy", "square_entropy"),
-        regime="scaling",
-        source=OWN,
-        derivation="dF/dτ = -2(F h_0 - S_2) at τ = 1 against the gain (1-F)/M of F = 1 - H_0.",
-        conditions=(Condition(S_2 < (1 - H_0) * h, "a law has S_2 ≤ F h_0: lower square_entropy or raise entropy"),),
-    ),
-    Formula(
-        name="rare_deviation",
-        title="Mean absolute deviation of the frequency of a rare symbol after k generations",
-        left=r"E|X_k - p|",
-        expression=2 * p * exp(-families) * (besseli(0, families) + besseli(1, families)),
-        computed_as=2 * p * BesselPair(families),
-        arguments=("draws", "probability", "rounds"),
-        regime="scaling",
-        source=OWN,
-        derivation="A Poisson number of families, 2Mp/k in the mean, each exponential (Feller's limit of branching). "
-        "Half the sum over symbols is the total variation.",
-        conditions=(Condition(k >= 1, "count the real generation as the first: raise rounds"),),
-    ),
-    Formula(
-        name="absolute_deviation",
-        title="Mean absolute deviation of a binomial number",
-        left=r"E|N - Mp|",
-        expression=2
-        * (floor(M * p) + 1)
-        * binomial(M, floor(M * p) + 1)
-        * p ** (floor(M * p) + 1)
-        * (1 - p) ** (M - floor(M * p)),
-        arguments=("draws", "probability"),
-        regime="exact",
-        source="de Moivre 1730",
-        derivation="Half the sum over symbols, divided by M, is the total variation of generation 1.",
-        conditions=(Condition(p < 1, "a certain event has no deviation: lower probability"),),
     ),
 )

@@ -8,14 +8,15 @@ A generator cut at rank k has the floor of what it dropped; with a share π of r
 T_× to T_×/π. One that draws with β' > β has c' = (β-1)/β' for c.
 """
 
-from sympy import Rational, exp, gamma, lowergamma, uppergamma, zeta
+from sympy import Rational, betainc, exp, gamma, lowergamma, uppergamma, zeta
 
 from modelcollapse.theory.formulas import Condition, Formula
-from modelcollapse.theory.records.stable import GammaDrop
+from modelcollapse.theory.records.stable import BetaAbove, GammaDrop
 from modelcollapse.theory.symbols import symbols
 
 T, T_0, B = symbols("samples", "generator_samples", "founders")
 beta, narrow = symbols("tail_exponent", "generator_exponent")
+(tau,) = symbols("temper")
 k_c, P, pi_r, n = symbols("kept_modes", "kept_mass", "real_part", "generations")
 OWN = "derived here"
 HUTTER = "Hutter 2021 (arXiv 2102.04074), the leading term; the rest derived here"
@@ -74,6 +75,19 @@ FORMULAS = (
         arguments=("tail_exponent", "samples"),
         regime="scaling",
         source="Karlin 1967",
+    ),
+    Formula(
+        name="cut_missing_mass",
+        title="Missing mass after T draws of a Zipf law that is cut at rank k",
+        left="U(T)",
+        expression=unit / beta * P**c * betainc(c, T + 1, last / P, 1) + zeta(beta, k_c + 1) / Z,
+        computed_as=unit / beta * P**c * BetaAbove(c, T + 1, last / P) + zeta(beta, k_c + 1) / Z,
+        arguments=("tail_exponent", "samples", "kept_modes", "kept_mass"),
+        regime="scaling",
+        source=TALE,
+        derivation="The kept symbols are drawn with p_i/P; their sum is an integral cut at k + 1/2. P = 1: a learner "
+        "that can store k symbols only.",
+        conditions=(Condition(P > last, "the kept symbols hold more than one of them: raise kept_mass"),),
     ),
     Formula(
         name="cut_floor",
@@ -147,6 +161,21 @@ FORMULAS = (
         regime="scaling",
         source=TALE,
         derivation=MELLIN + " A temperature τ is the exponent β/τ.",
+    ),
+    Formula(
+        name="tempered_exponent",
+        title="The exponent of a Zipf law after n temperatures, one after the other",
+        left=r"\beta'",
+        expression=beta / tau**n,
+        arguments=("tail_exponent", "temper", "generations"),
+        regime="exact",
+        source=OWN,
+        derivation="p^{1/τ} of i^{-β}, normalised. β/τ in place of β': τ = β'/β undoes a narrowed generator.",
+        conditions=(
+            Condition(n >= 1, "one temperature at least: raise generations"),
+            Condition(tau < beta ** (1 / n), "hotter laws cannot be summed: lower temper"),
+        ),
+        at={"temper": Rational(21, 20)},
     ),
     Formula(
         name="narrowed_crossing",

@@ -77,3 +77,32 @@ class LogGammaGap(sympy.Function):
     def plain(self):
         (x,) = self.args
         return sympy.loggamma(x + sympy.S.Half) - sympy.loggamma(x) - sympy.log(x) / 2
+
+
+class BetaAbove(sympy.Function):
+    """∫_x^1 u^{a-1} (1-u)^{b-1} du for a, b > 0 and 0 < x < 1."""
+
+    def plain(self):
+        a, b, x = self.args
+        return sympy.betainc(a, b, x, 1)
+
+
+class RootFrequencies(sympy.Function):
+    """Σ_i √(p_i (1-p_i)) of Zipf's law with the exponent β, by its ζ functions: the continued value where β < 2."""
+
+    def plain(self):
+        (beta,) = self.args
+        i, half = sympy.Symbol("i", integer=True, nonnegative=True), sympy.S.Half
+        term = sympy.binomial(half, i) * (-1) ** i * sympy.zeta(beta * (i + half)) * sympy.zeta(beta) ** -(i + half)
+        return sympy.Sum(term, (i, 0, sympy.oo))
+
+
+class LogGapSum(sympy.Function):
+    """Σ_n [log n - ψ(n) - 1/(2n)] Γ(n-a)/(Γ(1-a) Γ(n)) for 0 < a < 1."""
+
+    def plain(self):
+        (a,) = self.args
+        i = sympy.Symbol("i", integer=True, positive=True)
+        gap = sympy.log(i) - sympy.digamma(i) - 1 / (2 * i)
+        ratio = sympy.gamma(i - a) / (sympy.gamma(1 - a) * sympy.gamma(i))
+        return sympy.Sum(gap * ratio, (i, 1, sympy.oo))

@@ -11,8 +11,9 @@ import numpy as np
 from scipy.special import zeta
 
 from modelcollapse.theory.modes.laws import Law, Zipf
+from modelcollapse.theory.modes.loops import Loop
 
-__all__ = ["Sampler", "sampler_of"]
+__all__ = ["Sampler", "sampler_of", "samplers_of"]
 
 _LAST = 2.0**53
 _MOST = 20_000_000
@@ -22,7 +23,7 @@ class Sampler:
     """Draws and log frequencies of one side of a law: `draw(rng, n)` and `log_frequency(symbols)`."""
 
     def __init__(self, probabilities):
-        self._cumulated = np.cumsum(probabilities)
+        self.size, self._cumulated = len(probabilities), np.cumsum(probabilities)
         self._logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
         self._logs[np.asarray(probabilities) == 0] = -np.inf
 
@@ -67,3 +68,10 @@ def sampler_of(law: Law, truth=False) -> Sampler:
         )
     powers = np.arange(1.0, size + 1) ** -exponent
     return Sampler(powers / powers.sum())
+
+
+def samplers_of(loop: Loop):
+    """Samplers of the law, the truth and, if generators smooth, of uniform draws of the law's symbols."""
+    law = sampler_of(loop.law)
+    uniform = Sampler(np.isfinite(law.log_frequency(np.arange(1.0, law.size + 1))) * 1.0) if loop.smooths else None
+    return law, sampler_of(loop.law, truth=True), uniform

@@ -17,7 +17,7 @@ from modelcollapse.theory.modes.loops import Chain, Graph, Loop, Pool
 from modelcollapse.theory.modes.parameters import given, traced
 from modelcollapse.theory.numbers.domains import Domain
 from modelcollapse.validation.estimates import Estimate
-from modelcollapse.validation.modes.draws import sampler_of
+from modelcollapse.validation.modes.draws import samplers_of
 from modelcollapse.validation.streams import Streams, seed_sequence, stream_key
 
 __all__ = ["SimulatedLoop", "one_run", "simulate"]
@@ -84,7 +84,9 @@ def _at(loop, place, shape):
         return np.broadcast_to(value, shape)[place].item()
 
     law = loop.law
-    if law.shape:
+    if law.shape and isinstance(law, Frequencies):
+        law: Any = Frequencies(np.broadcast_to(law.probabilities, (*shape, len(law.truth)))[place], law.truth)
+    elif law.shape:
         law: Any = type(law)(*(pick(getattr(law, name)) for name in law._fields))
     if isinstance(loop, Graph):
         one: Any = loop
@@ -97,11 +99,11 @@ def _at(loop, place, shape):
 
 
 def _runs(loop, runs, key, samples, smoothing, size):
-    law, truth = sampler_of(loop.law), sampler_of(loop.law, truth=True)
+    law, truth, uniform = samplers_of(loop)
     streams, rows = Streams(key), []
     for trial in range(runs):
         rng = streams.at(trial)
-        family = _Family(rng, law, truth)
+        family = _Family(rng, law, truth, uniform)
         last = _RUN[type(loop)](loop, family)
         rows.append(_measured(family, last, samples, smoothing, size or loop.law.size))
     return rows
@@ -110,8 +112,9 @@ def _runs(loop, runs, key, samples, smoothing, size):
 class _Family:
     """Founders with their symbols; a set of draws is a pair (founders, numbers of copies)."""
 
-    def __init__(self, rng, law, truth):
-        self.rng, self.sources, self.symbols = rng, {None: law, "real": truth}, np.empty(0)
+    def __init__(self, rng, law, truth, uniform):
+        self.rng, self.symbols = rng, np.empty(0)
+        self.sources = {None: law, "real": truth, "uniform": uniform}
 
     def fresh(self, count, source=None):
         first = len(self.symbols)
@@ -138,9 +141,10 @@ def _chain(loop: Chain, family):
     sizes = np.rint(loop.samples * loop.rate ** np.arange(loop.generations)).astype(np.int64)
     draws = family.fresh(int(sizes[0]))
     for count in sizes[1:]:
-        real = family.rng.binomial(count, loop.real_share) if loop.real_share else 0
-        copied = family.copied(draws, count - real)
-        draws = _together([copied, family.fresh(real, "real")]) if real else copied
+        fresh = family.rng.binomial(count, loop.fresh_share) if loop.fresh_share else 0
+        copied = family.copied(draws, count - fresh)
+        source = "uniform" if loop.smooths else "real"
+        draws = _together([copied, family.fresh(fresh, source)]) if fresh else copied
     return draws
 
 
@@ -202,8 +206,8 @@ def one_run(loop, seed=0):
     (True, True)
     """
     loop = _at(loop, (), ())
-    truth = sampler_of(loop.law, truth=True)
-    family = _Family(Streams(stream_key(seed_sequence(seed), 0)).at(0), sampler_of(loop.law), truth)
+    _, truth, _ = samplers = samplers_of(loop)
+    family = _Family(Streams(stream_key(seed_sequence(seed), 0)).at(0), *samplers)
     _, copies = family.by_symbol(_RUN[type(loop)](loop, family))
     left = np.sort(copies / copies.sum())[::-1]
     if isinstance(loop.law, Frequencies):

@@ -64,6 +64,7 @@ def _domain(name):
     own = {
         "TIME": TIME,
         "POSITIVE": domains.Domain(low=0, low_open=True, high_open=True, remedy="give a finite positive number"),
+        "ADDED": domains.Domain(low=0, high_open=True, remedy="give a finite count of zero or more"),
         "SHARE": domains.Domain(0, 1, True, True, remedy="give a probability between 0 and 1"),
         "FLIPS": FLIPS,
         "PART": domains.Domain(0, 1, remedy="a share lies between none and all"),

@@ -1,9 +1,9 @@
 """What a loop forgets: modes alive, missing mass, entropy and diversity over generations, for any frequencies.
 
 Every generation is drawn from the one before; --real-share mixes real draws in, --rate lets generations grow,
---accumulate keeps all rounds. The law is Zipf's, a file of numbers of occurrences, or the n-grams of a text, and the
-first generation is drawn from it. --runs really runs the loop beside the prediction. All grids are combined; every
-combination is a row.
+--smoothing adds a count to every symbol, --accumulate keeps all rounds. The law is Zipf's, a file of numbers of
+occurrences, or the n-grams of a text, and the first generation is drawn from it. --runs really runs the loop beside
+the prediction. All grids are combined; every combination is a row.
 """
 
 from modelcollapse.cli import _options, _output
@@ -12,7 +12,7 @@ HELP = "rare events, modes and text: what a loop forgets"
 EXAMPLE = """  modelcollapse modes --zipf 1.5 --generations 1,2,5,10,30 --samples 1000
   modelcollapse modes --text book.txt --ngram 2 --generations 1:10:10 --real-share 0,0.1 --plot forgotten.png"""
 
-GRIDS = ("generations", "samples", "real_share", "rate")
+GRIDS = ("generations", "samples", "real_share", "rate", "smoothing")
 
 
 def options(parser):
@@ -35,6 +35,8 @@ def options(parser):
                      help="share of real draws from the second generation on (default: 0)")  # fmt: skip
     how.add_argument("--rate", type=_options.within_grid("POSITIVE"), default=[1.0], metavar="GRID",
                      help="each generation's size over that of the one before (default: 1)")  # fmt: skip
+    how.add_argument("--smoothing", type=_options.within_grid("ADDED"), default=[0.0], metavar="GRID",
+                     help="count that generators add to every symbol of a file (default: 0)")  # fmt: skip
     how.add_argument("--accumulate", action="store_true", help="every round is drawn from all rounds before")
     add("--runs", type=_options.within("TWO"), metavar="N", help="run the loop N times beside the prediction")
     add("--seed", type=_options.within("SEED"), default=0, help="of the runs (default: %(default)s)")
@@ -115,7 +117,7 @@ def _drawn(grids, loop, found, accumulated):
 
     others = [name for name in GRIDS[1:] if len(grids[name]) > 1]
     if int(np.prod([len(grids[name]) for name in others])) > 8:
-        raise ValueError("a picture shows up to 8 lines; give fewer samples, real shares or rates")
+        raise ValueError("a picture shows up to 8 lines; give fewer samples, real shares, rates or smoothings")
     curves, measured = {}, {}
     for place in itertools.product(*(range(len(grids[name])) for name in GRIDS[1:])):
         here = (slice(None), *place)
