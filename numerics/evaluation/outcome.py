@@ -1,8 +1,15 @@
-"""What every door says where a number could not be found: one sentence for each fault."""
+"""What every door says of its numbers: their ranges, and one sentence for each fault where one was not found."""
 
 import numpy as np
 
-__all__ = ["require_finite", "require_found"]
+__all__ = ["require_finite", "require_found", "shown"]
+
+
+def shown(**grids):
+    """Grids of numbers in one line: the shape of the first, and the range of each; an empty grid has none."""
+    shapes = ["x".join(map(str, np.shape(x))) for x in grids.values()]
+    ranges = [f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in grids.items() if np.size(x)]
+    return f"{shapes[0]} grid" + f": {', '.join(ranges)}" * bool(ranges)
 
 
 def require_found(converged, shape=None):

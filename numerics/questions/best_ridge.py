@@ -31,6 +31,7 @@ from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.evaluation.grid import Grid
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.outcome import shown
 from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.questions.predictions import predict
@@ -60,12 +61,8 @@ class OptimalRidge:
         if np.ndim(self.ridge) == 0:
             numbers = f"ridge={self.ridge:.6g}, test_error={self.test_error:.6g}"
             return f"OptimalRidge({numbers}, at_bound={bool(self.at_bound)})"
-        low, high = np.min(self.ridge), np.max(self.ridge)
-        return (
-            f"OptimalRidge({'x'.join(map(str, self.ridge.shape))} grid: ridge={low:.4g}..{high:.4g}, "
-            f"test_error={np.min(self.test_error):.4g}..{np.max(self.test_error):.4g}, "
-            f"{np.sum(self.at_bound)} at a bound)"
-        )
+        parts = shown(ridge=self.ridge, test_error=self.test_error)
+        return f"OptimalRidge({parts}, {np.sum(self.at_bound)} at a bound)"
 
 
 def optimal_ridge(model, values=None):

@@ -99,8 +99,11 @@ def _gains(xp, atoms, inputs, mixed, learned, null, equivalent, rows, weights, r
     hessian = xp.where(np.eye(len(rows), dtype=bool)[:, :, None], xp.where(used, part, 1), 0) - cross
     penalty = scale * q / xp.where(used, weights, 1)
     row = (multiplicity * learned * null).sum(-1) / samples + penalty
-    right = q * xp.where(used, risk, 0)
+    endless = used & xp.isinf(risk)
+    right = q * xp.where(used & ~endless, risk, 0)
     gain = xp.maximum(q * solve_soft(hessian, row, right, right.sum(0), part) / samples, 0)
+    reached = solve_soft(hessian, row, q * endless, (q * endless).sum(0), part) != 0
+    gain = xp.where(reached & (q > 0), np.inf, gain)
     alike = xp.all(~used[:, :, None] | (xp.abs(inputs - mixed) <= 1e-12 * mixed), (0, 2))
     alike = alike & xp.all(xp.abs(q - part) <= 1e-12, 0)
     left = samples - counted(xp.where(mixed > 0, multiplicity, 0).sum(-1))

@@ -170,6 +170,18 @@ FOUND = {
         "hard",
         flows(Labels(((0, 1.0),), 8.0, 0.0, 1e-12, True), Labels(((1, 1.0),), 2.2, 1.67e7, 1e-5, True), TWO_ATOMS),
     ),
+    "a source that diverges, of other inputs": (
+        "the order of sources",
+        "ordinary",
+        Recipe(
+            ((0.4, 60.0, 5.0),),
+            (
+                Step("ridge", (Labels(((0, 1.0),), 10.0, 1.0),), 0.02),
+                Step("ridge", (Labels(((1, 1.0),), 5.0, 1.0),), 0.0),
+                Step("ridge", (Labels(((1, 1.0),), 25.0, 1.0), Labels(((2, 1.0),), 1.0, 1.0, 1.0, True)), 0.1),
+            ),
+        ),
+    ),
     "a curve of short times": (
         "a grid is its points",
         "hard",
