@@ -32,6 +32,6 @@ def require_finite(*errors):
     if np.isnan(total).any():
         raise FloatingPointError(
             f"the test error is not a number at grid point {np.argwhere(np.isnan(total))[0].tolist()}: some quantity "
-            "left the range of double precision; rescale the eigenvalues, or move the ridge or the noise away from the "
-            "extremes"
+            "left the range or the digits of double precision; rescale the eigenvalues, or move the ridge or the noise "
+            "away from the extremes"
         )

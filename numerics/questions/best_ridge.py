@@ -31,10 +31,9 @@ from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.evaluation.grid import Grid
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
-from modelcollapse.numerics.evaluation.outcome import shown
+from modelcollapse.numerics.evaluation.outcome import require_finite, shown
 from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import Slopes
-from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge", "scales"]
@@ -131,8 +130,8 @@ def optimal_ridge(model, values=None):
         better = (open_ | np.isinf(least)) & (bound < least)
         ridge, least = np.where(better, end, ridge), np.where(better, bound, least)
     ridge, least = (x.reshape(slopes.shape)[()] for x in (np.where(np.isinf(least), np.inf, ridge), least))
-    if np.isnan(least).any():
-        predict(model, {**values, symbol: ridge})
+    lost = np.isnan(error[1:-1]).all(0).reshape(slopes.shape)
+    require_finite(np.where(lost, np.nan, least))
     return OptimalRidge(ridge, least, (ridge == 0) | np.isinf(ridge))
 
 

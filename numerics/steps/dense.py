@@ -14,6 +14,7 @@ import numpy as np
 
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.equivalents.shares import not_negative
 from modelcollapse.numerics.equivalents.symmetric import solve
 from modelcollapse.numerics.steps.angles import finished
 from modelcollapse.numerics.steps.fit import inflation
@@ -32,13 +33,15 @@ def angle_dense(covariance, truth, deviation, spread):
     seen = np.zeros_like(covariance) if spread is None else covariance @ spread
     turned = seen @ covariance
     along_variance = truth @ turned @ truth / length**2
-    across = max(apart @ covariance @ apart + np.trace(seen) - along_variance, 0.0)
+    rest = apart @ covariance @ apart + np.trace(seen)
+    across = not_negative(rest - along_variance, rest)
     crossed = 2 * apart @ turned @ truth / length
     squares = (
         np.sum(seen * seen.T)
         - 2 * pulled @ (seen.T @ (spread @ pulled) if spread is not None else 0 * pulled) / length**2
     )
-    across_variance = max(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), 0.0)
+    size = 4 * apart @ turned @ apart + 2 * np.sum(seen * seen.T)
+    across_variance = not_negative(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), size)
     moments = (square, along, across, along_variance, crossed, across_variance)
     return finished(np.array(False), *(np.asarray(float(value)) for value in moments))
 

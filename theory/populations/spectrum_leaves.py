@@ -56,7 +56,7 @@ def normalised(kind, leaves):
     Raises ValueError for numbers outside their domain and shapes that do not fit, TypeError for wrong types.
     """
     if kind[0] == "power_law":
-        kind = ("power_law", "finite") if _known_to_be_finite(leaves[-1]) else ("power_law",)
+        kind = ("power_law", *["finite"] * _known_to_be_finite(leaves[-1]))
     named = zip(parameters(kind), leaves, strict=True)
     leaves = tuple(leaf(name, value, domain) for (name, domain), value in named)
     if kind[0] == "entries" and not any(map(free_symbols, leaves)):
