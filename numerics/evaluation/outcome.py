@@ -6,10 +6,10 @@ __all__ = ["require_finite", "require_found", "shown"]
 
 
 def shown(**grids):
-    """Grids of numbers in one line: the shape of the first, and the range of each; an empty grid has none."""
+    """Grids of numbers in one line: the shape of the last, and the range of each; an empty grid has none."""
     shapes = ["x".join(map(str, np.shape(x))) for x in grids.values()]
     ranges = [f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in grids.items() if np.size(x)]
-    return f"{shapes[0]} grid" + f": {', '.join(ranges)}" * bool(ranges)
+    return f"{shapes[-1]} grid" + f": {', '.join(ranges)}" * bool(ranges)
 
 
 def require_found(converged, shape=None):
