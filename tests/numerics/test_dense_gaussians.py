@@ -209,8 +209,10 @@ def test_a_population_is_a_value_and_bad_ones_are_refused():
 
 
 def test_nearly_nothing_has_no_negative_variance():
-    """A model minus what many rows learned of it: rounding left variances of −1e-10 here. The control: on other matrices
-    that are no covariances the variance is no number."""
+    """A model minus what many rows learned of it: rounding left variances of −1e-10 here.
+
+    The control: of a matrix that is no covariance the variance is no number.
+    """
     rng = np.random.default_rng(0)
     for _ in range(20):
         factors = rng.standard_normal((2, 6, 4)) * 10.0 ** rng.uniform(-3, 3, 4)
