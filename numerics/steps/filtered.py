@@ -173,7 +173,8 @@ def _in_units(kind, eigenvalues, parameters):
     unit = xp.where(largest > 0, largest, 1)
     first, *rest = parameters
     first = first * unit if kind.startswith("gradient") else first / unit
-    return eigenvalues / unit, (first, *rest), unit
+    endless = float(np.finfo(eigenvalues.dtype).max) ** 0.9  # of times and ridges: more changes nothing
+    return eigenvalues / unit, (xp.minimum(first, endless), *rest), unit
 
 
 def _end(eigenvalues, multiplicity, samples):
