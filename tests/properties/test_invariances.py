@@ -53,13 +53,12 @@ def same(level, recipe, factor=1.0, **change):
 
 def barely_trained(recipe):
     """Whether training has learned so little that rounding shows in its variance (docs/limits.md)."""
-    largest = max(s for s, _, _ in recipe.atoms)
+    largest, least = max(s for s, _, _ in recipe.atoms), {"flow": 1e-6, "iterated": 1e-6, "refits": 1e-3}
     for step in recipe.steps:
-        weighted = largest * max(labels.weight for labels in step.sources)
-        if step.kind == "flow" and step.number * weighted < 1e-6:
-            return True
-        if step.kind == "refits" and weighted < 1e-3 * step.number:
-            return True
+        if step.kind in least:
+            time = step.number if step.kind == "flow" else 1 / step.number
+            if time * largest * max(labels.weight for labels in step.sources) < least[step.kind]:
+                return True
     return False
 
 
