@@ -84,6 +84,19 @@ def test_a_process_forked_after_a_prediction_is_told_to_be_spawned():
     assert "get_context('spawn')" in ran.stdout
 
 
+def test_a_lowered_error_says_so_too():
+    lowered = """
+        import sympy
+        from modelcollapse.numerics import lower
+        ridge = sympy.Symbol("ridge")
+        model = mc.fit(mc.truth(mc.isotropic(10)).label(20, 0.1), ridge=ridge)
+        def error():
+            return lower(model, ridge)(0.1)
+    """
+    ran = python(textwrap.dedent(CHILD) + textwrap.dedent(lowered) + "first = error(); print(child('fork'))")
+    assert "get_context('spawn')" in ran.stdout, ran.stdout + ran.stderr
+
+
 def test_a_process_forked_after_a_small_question_answers():
     """Few points never meet JAX."""
     ran = python(

@@ -6,7 +6,9 @@ import sys
 import jax
 import numpy as np
 import pytest
+import sympy
 
+import modelcollapse as mc
 from modelcollapse.numerics.arrays import OPERATIONS, leaves, namespace, tree_map
 from modelcollapse.numerics.duals import Dual, tangent_of, value_of
 from modelcollapse.numerics.equivalents.contour import complex_ridge
@@ -15,6 +17,7 @@ from modelcollapse.numerics.equivalents.ridge_equation import solve
 from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
 from modelcollapse.numerics.equivalents.shifted_sources import several_sources
 from modelcollapse.numerics.equivalents.sources import shared_sources
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.features import feature_step
 from modelcollapse.numerics.steps.filtered import filtered_step
@@ -30,6 +33,7 @@ from modelcollapse.theory.pipelines.keeps import Verified
 from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
 
 POINTS, ATOMS, SOURCES = 8, 12, 3
+X = sympy.Symbol("x", positive=True)
 RNG = np.random.default_rng(0)
 FALL = np.arange(1.0, 10)[None] ** -RNG.uniform(0.5, 3, (POINTS, 1))
 SPECTRUM = np.pad(FALL, ((0, 0), (0, ATOMS - 9)))  # nine directions, three atoms of padding
@@ -257,6 +261,40 @@ def test_a_square_is_not_negative(seed):
     plain = (weights**2 * covariance[range(4), range(4), 0]).sum(0)
     plain = plain + 2 * sum(weights[g] * weights[h] * value[0] for (g, h), value in joint.items())
     assert np.allclose(mixture(weights, models, joint)[0].variance[0], plain, rtol=1e-7, atol=1e-11 * plain.max())
+
+
+def test_what_is_no_rounding_is_not_clipped():
+    """Two models that are more alike than a model is like itself, on every namespace: their difference is no number."""
+    one = np.ones((1, 3))
+    models, weights = (Moments(one, 0 * one, one),) * 2, np.array([[1.0], [-1.0]])
+    for excess, right in ((0.0, True), (1e-10, True), (1e-6, False)):
+        joint = {(1, 0): one * (1 + excess)}
+        plain = mixture(weights, models, joint)[0].variance
+        doubled = mixture(Dual(weights, weights[None]), models, joint)[0].variance.value
+        with jax.enable_x64(True):
+            traced = mixture(*jax.tree.map(jax.numpy.asarray, (weights, models, joint)))[0].variance
+        for found in (plain, doubled, np.asarray(traced)):
+            assert np.all(found == 0) if right else np.all(np.isnan(found))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: mc.predict(model, {X: 0.5}),
+        lambda model: mc.gradient(model, {X: 0.5}),
+        lambda model: mc.predict(mc.fit(model.label(30, 0.1), ridge=0.1), {X: 0.5}),
+        lambda model: mc.predict(model, {X: 0.5}).error_rate,
+        lambda model: mc.optimal_ridge(mc.fit(model.label(30, 0.1)), {X: 0.5}),
+    ],
+)
+def test_every_door_refuses_a_square_that_is_negative(ask, monkeypatch):
+    teacher = mc.fit(mc.truth(mc.isotropic(10)).label(20, 0.1))
+    model = teacher - mc.fit(teacher.label(100, 0.1 * X))
+    ask(model)
+    right = OnSpectrum.covariance
+    monkeypatch.setattr(OnSpectrum, "covariance", lambda *given: 2 * right(*given))
+    with pytest.raises(FloatingPointError, match="not a number"):
+        ask(model)
 
 
 def test_all_namespaces_have_the_same_operations():

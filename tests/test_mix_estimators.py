@@ -57,6 +57,24 @@ def test_the_fit_is_scikit_learns_at_its_weights_and_alpha(dim, intercept, outpu
 
 
 @pytest.mark.filterwarnings(TOO_FEW)
+@pytest.mark.parametrize("unit", [1e7, 1e12])
+@pytest.mark.parametrize("columns", [2, 40])
+def test_small_columns_are_fitted_beside_large_ones(unit, columns):
+    """Columns in units of 1e12 and 1, more and fewer than half the rows: none hides another."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((60, columns))
+    X, y = Z * np.append(unit, np.ones(columns - 1)), 3 * Z[:, 1] + 0.1 * rng.standard_normal(60)
+    origin = np.repeat(["real", "synthetic"], 30)
+    model = mc.CollapseAwareRidge(weights={"synthetic": 0.5}, ridges=[1e-3]).fit(X, y, origin)
+    weight = np.repeat([1.0, 0.5], 30)
+    centred, labels = (x - weight @ x / weight.sum() for x in (Z, y))
+    scale = np.append(unit, np.ones(columns - 1))
+    gram = (centred.T * weight) @ centred + model.alpha_ * np.diag(scale**-2)  # one unit for all columns
+    wanted = np.linalg.solve(gram, centred.T @ (weight * labels))
+    np.testing.assert_allclose(model.coef_ * scale, wanted, rtol=1e-6, atol=1e-8)
+    assert model.score(X, y) > 0.99
+
+
 def test_the_kernel_fit_is_kernel_ridge_at_its_weights_and_alpha():
     X, y, origin = mix(dim=3)
     for kernel in ("rbf", "precomputed"):

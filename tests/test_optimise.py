@@ -182,6 +182,7 @@ def test_an_empty_grid_has_empty_answers():
         tune(mc.fit(source, ridge=lam), {lam: (0.1, 1)}),
     ):
         assert np.shape(answer.test_error) == (0,)
+        assert "0 grid" in repr(answer)
 
 
 def test_only_the_last_ridge_moves():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sympy
 
+import modelcollapse as mc
 from modelcollapse.theory.populations import compression
 from modelcollapse.theory.populations import data as data_spectra
 from modelcollapse.theory.spectra import (
@@ -137,7 +138,7 @@ def test_merge_and_split():
 
 
 def test_power_law_is_its_expansion():
-    for beta, r, dim in ((1.3, 0.4, 1), (2.0, 1.0, 100), (1.05, 3.0, 5000)):
+    for beta, r, dim in ((1.3, 0.4, 1), (2.0, 1.0, 100), (1.05, 3.0, 5000), (1.0, 0.5, 5000), (0.05, 0.5, 3000)):
         atoms = power_law(beta, r, dim)
         assert deviation(atoms.expand(), atoms) < 1e-13
         assert atoms.expand().eigenvalues.size == dim
@@ -295,7 +296,9 @@ def test_reprs():
         (lambda: Spectrum([1, 2], 1, np.inf), "multiplicity = inf"),
         (lambda: isotropic(0), "dim = 0"),
         (lambda: isotropic(np.inf), "dim = inf"),
-        (lambda: power_law(1.0, 0.5), "beta = 1.0 is outside"),
+        (lambda: power_law(1.0, 0.5), "beta = 1.0 is outside .*infinitely many"),
+        (lambda: power_law(0.5, 0.5, [10, np.inf]), "beta = 0.5 is outside .*infinitely many"),
+        (lambda: power_law(0.0, 0.5, 10), "beta = 0.0 is outside"),
         (lambda: power_law(1.5, 0.0), "r = 0.0 is outside"),
         (lambda: power_law(1.5, 0.5, 10.5), "dim = 10.5.*whole"),
         (lambda: power_law([1.5, 2.0], [1.0, 2.0, 3.0]), "do not broadcast"),
@@ -471,11 +474,15 @@ def test_bad_label_noise(label_noise, error, words):
         from_samples(np.eye(3), np.full(3, np.sqrt(3.0)), label_noise=label_noise)
 
 
-def test_sparse_inputs_are_refused_with_the_remedy():
+@pytest.mark.parametrize(
+    ("name", "build"),
+    [("inputs", from_samples), ("gram", from_gram), ("covariance", from_covariance), ("covariance", mc.gaussian)],
+)
+def test_sparse_inputs_are_refused_with_the_remedy(name, build):
     sparse = pytest.importorskip("scipy.sparse")
     for matrix in (sparse.csr_matrix(np.eye(3)), sparse.coo_array(np.eye(3))):
-        with pytest.raises(TypeError, match=r"inputs is a sparse matrix; give a dense array, inputs.toarray\(\)"):
-            from_samples(matrix, np.ones(3))
+        with pytest.raises(TypeError, match=rf"{name} is a sparse matrix; give a dense array, {name}.toarray\(\)"):
+            build(matrix, np.ones(3))
 
 
 @pytest.mark.slow

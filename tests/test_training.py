@@ -149,6 +149,14 @@ def test_directions_add_up_and_tails_vanish_first():
     assert parts.learned[-1, 0] > 0.5 > 1e-3 > parts.learned[-1, -1]
 
 
+def test_directions_of_an_error_that_diverges():
+    """Noise at T = d is lost in every direction that the inputs have, and in no other."""
+    truth = mc.truth(mc.Spectrum([1.0, 0.1, 0.0], 1.0, 5))
+    parts = mc.predict(mc.fit(truth.label(10, 0.1))).by_direction()
+    assert parts.variance.tolist() == [np.inf, np.inf, 0]
+    assert np.all(np.isfinite(parts.bias))
+
+
 def test_directions_of_a_simulated_fit():
     """Bias and variance by direction of a trained fit against their estimates from 400 runs of it with 10 directions an
     atom, within 5 standard errors (10 numbers: 6e-6) and 6 % for the finite size. Without the filter it is not."""

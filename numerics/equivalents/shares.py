@@ -25,7 +25,17 @@ from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, differentiable, namespace, quiet
 
-__all__ = ["atom_sums", "counted", "degrees_of_freedom", "divide", "in_range", "samples_left", "shares", "times"]
+__all__ = [
+    "atom_sums",
+    "counted",
+    "degrees_of_freedom",
+    "divide",
+    "in_range",
+    "not_negative",
+    "samples_left",
+    "shares",
+    "times",
+]
 
 
 def atom_sums(*terms: Float[Array, "#P A"]) -> tuple[Float[Array, " P"], ...]:
@@ -48,6 +58,20 @@ def times(left, right):
     xp = namespace(left, right)
     void = ((left == 0) & xp.isinf(right)) | (xp.isinf(left) & (right == 0))
     return xp.where(void, 0.0, xp.where(void, 1.0, left) * xp.where(void, 1.0, right))
+
+
+def not_negative(total, size):
+    """A sum that is a square by what it means, and that rounding may have left below zero: then it is zero.
+
+    size : what was added up, of which roots and quadratures are known to 1e-8 (in double precision). A sum that is more
+    negative than that is no rounding: it becomes NaN, which every door refuses.
+
+    >>> [float(x) for x in not_negative(np.array([2.0, -1e-12, -1e-3]), np.ones(3))]
+    [2.0, 0.0, nan]
+    """
+    xp = namespace(total, size)
+    rounding = max(1e-8, 1e5 * float(np.finfo(total.dtype).eps))
+    return xp.where(total >= -rounding * xp.stop_gradient(size), xp.maximum(total, 0), np.nan)
 
 
 def in_range(values):

@@ -21,7 +21,6 @@ _first_process: int | None = None  # in which JAX was started by a computation o
 @contextlib.contextmanager
 def double_precision():
     """float64 by ordinary rules; RuntimeError in a process that was forked after its parent computed."""
-    _refuse_forked()
     with (
         jax.enable_x64(True),
         ordinary_rules(),
@@ -35,6 +34,7 @@ def double_precision():
 @contextlib.contextmanager
 def ordinary_rules():
     """Ranks and dtypes are promoted as by default, constants moved: for functions in the caller's own precision."""
+    _refuse_forked()
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"), jax.transfer_guard("allow"):
         yield
 

@@ -7,7 +7,7 @@ import numpy as np
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
-from modelcollapse.numerics.steps.dense import angle_dense, combined, energy, fit_dense
+from modelcollapse.numerics.steps.dense import angle_dense, combined, congruent, energy, fit_dense
 from modelcollapse.numerics.steps.judged import judged_sources
 from modelcollapse.numerics.steps.kept_dense import fit_kept_dense
 from modelcollapse.numerics.steps.links import gain_and_noise
@@ -28,10 +28,16 @@ PANEL = "a panel of teachers on dense Gaussian inputs is not supported; use a sp
 
 
 class _Weights(NamedTuple):
-    """A model: w0 − E w (d,) and its covariance (d, d), None for none."""
+    """A model: w0 − E w (d,) and its covariance (d, d), None for none; `bound` as for `steps.dense.energy`."""
 
     deviation: Any
     spread: Any
+    bound: Any = None
+
+    @property
+    def bounded(self):
+        """What the covariance was added up from: itself, but for mixtures and what was fitted to them."""
+        return self.spread if self.bound is None else self.bound
 
 
 class OnGaussian:
@@ -75,7 +81,8 @@ class OnGaussian:
         """Bias and variance on inputs of the covariance `tested`, None for the population's own."""
         covariance = self.covariance_of_inputs if tested is None else tested
         bias = energy(covariance, moments.deviation, None)
-        return bias, bias * 0 if moments.spread is None else energy(covariance, moments.deviation * 0, moments.spread)
+        variance = energy(covariance, moments.deviation * 0, moments.spread, lambda: moments.bounded)
+        return bias, variance
 
     def angle(self, moments, tested):
         """Mean angle to the truth, overlap, mean squares of the score and of the truth's."""
@@ -106,8 +113,15 @@ class OnGaussian:
         exact = self.finite_size and value_of(ridge) == 0 and value_of(found.kappa) == 0 and alike
         exact = exact and len({float(value_of(w)) for w in weights}) == 1
         deviations = [model.deviation for model in models]
-        moments = fit_dense(found, covariances, rows, noise_variance, self.weights, deviations, parts, exact)
-        return _Weights(*moments), found.maps, found.converged
+
+        bounds = [model.bounded for model in models]
+        deviation, spread = fit_dense(
+            found, covariances, rows, noise_variance, self.weights, deviations, parts, bounds, exact
+        )
+        bound = None
+        if any(model.bound is not None for model in models):
+            bound = value_of(spread) + congruent(found.maps, bounds)
+        return _Weights(deviation, spread, bound), found.maps, found.converged
 
     def judged(self, step, models, joint):
         """What the kernels of `steps.kept_dense` need to know of a fit's models, links and filters of rows."""
@@ -166,11 +180,15 @@ def _linked(source, model, here, covariance):
     if link.models:
         raise ValueError(PANEL)
     mean = here.weights - model.deviation
-    square = energy(covariance, mean, model.spread)
+    square = energy(covariance, mean, model.spread, lambda: model.bounded)
     values = tuple(duals.stack([duals.asarray(value, float)]) for value in link.values)
     gain, level = (x[0] for x in gain_and_noise(link.form, values, duals.stack([square])))
     spread = None if model.spread is None else model.spread * (gain * gain)
-    return _Weights(here.weights - mean * gain, spread), gain, level
+    return (
+        _Weights(here.weights - mean * gain, spread, None if model.bound is None else congruent([gain], [model.bound])),
+        gain,
+        level,
+    )
 
 
 def _scaled(covariance, *gains):
@@ -185,7 +203,8 @@ def _mixture(here, place, step, models, joint):
     for c, parent in zip(step.coefficients, step.models, strict=True):
         deviation = deviation + models[parent].deviation * c
     spread = combined(step.coefficients, [[joint(a, b) for b in step.models] for a in step.models])
-    return _Weights(deviation, spread), tuple(step.coefficients), ()
+    bound = congruent(step.coefficients, [models[parent].bounded for parent in step.models])
+    return _Weights(deviation, spread, bound), tuple(step.coefficients), ()
 
 
 def _surrogate(here, place, step, models, joint):
@@ -222,7 +241,10 @@ def _accumulate(here, place, step, models, joint):
     for k in range(2, count + 1):
         rows = samples * k
         fresh, _, converged = here.fit_one(rows, noise, penalty / rows, nothing)
-        model, flags = _Weights(model.deviation, model.spread + fresh.spread * (1 / k)), (*flags, converged)
+        model, flags = (
+            _Weights(model.deviation, model.spread + fresh.spread * (1 / k), model.bound),
+            (*flags, converged),
+        )
     return model, (learned,), flags
 
 

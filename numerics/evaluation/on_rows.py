@@ -14,7 +14,7 @@ from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
 from modelcollapse.numerics.evaluation.memory import Memory
-from modelcollapse.numerics.steps.rows import Labels, fit_rows
+from modelcollapse.numerics.steps.rows import Labels, added_up, bounded, fit_rows
 from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows, SurrogateStep
 
 __all__ = ["OnRows"]
@@ -26,11 +26,13 @@ class _Function:
     """A model: its deviation (M,), its covariance (M, M) on demand, what it missed on rows that it has not seen.
 
     covariance: a function that computes it, or None; unseen: pool -> (deviation, variance) of its rows; `key` names the
-    model among those of a grid.
+    model among those of a grid; bound: variances (M,) that its own were added up from
+    without a subtraction, plain numbers.
     """
 
-    def __init__(self, deviation, covariance=None, unseen=None, key: Any = None):
+    def __init__(self, deviation, covariance=None, unseen=None, key: Any = None, bound=None):
         self.deviation, self._covariance, self.unseen, self.key = deviation, covariance, unseen or {}, key
+        self.bound = np.zeros(len(deviation)) if bound is None else bound
 
     @functools.cached_property
     def covariance(self):
@@ -82,7 +84,9 @@ class OnRows:
             return moments.unseen[tested]
         rows, covariance = self.rows.pools[tested], moments.covariance
         missed = moments.deviation[rows]
-        return missed, missed * 0 if covariance is None else _diagonal(covariance)[rows]
+        if covariance is None:
+            return missed, missed * 0
+        return missed, bounded(_diagonal(covariance)[rows], lambda: moments.bound[rows])
 
     def selection(self, sources, ridge):
         """(UsedRows, Selection, groups) of a fit: groups are (row numbers, sources, shares) of each pool."""
@@ -161,7 +165,9 @@ def _fit(here, step, models, joint):
             stop = start + len(pool_rows)
             unseen[group[0].pool] = fitted.unseen_deviation[start:stop], fitted.unseen_variance[start:stop]
             start = stop
-        return _Function(fitted.deviation, covariance, unseen, key and object()), found
+
+        bound = added_up(hat, labels.bound) + np.square(value_of(hat)) @ value_of(inner)
+        return _Function(fitted.deviation, covariance, unseen, key and object(), bound), found
 
     size = 16 * len(here.targets) ** 2
     moments, found = make() if key is None else here.models.get(key, make, size)
@@ -213,7 +219,12 @@ def _labels(here, groups, models, joint):
             for line, n in zip(blocks, sizes, strict=True)
         ]
         covariance = duals.concatenate(lines)
-    return Labels(duals.concatenate(deviations), covariance, duals.concatenate(noises))
+
+    bounds = [
+        sum(value_of(p) * models[s.parent].bound[rows] for p, s in zip(shares, group, strict=True))
+        for rows, group, shares in groups
+    ]
+    return Labels(duals.concatenate(deviations), covariance, duals.concatenate(noises), np.concatenate(bounds))
 
 
 def _between(joint, first, second):
@@ -236,7 +247,7 @@ def _apart(models, joint, i, k, rows):
         covariance = joint(a, b)
         if covariance is not None:
             total = total + sign * _diagonal(covariance)[rows]
-    return total
+    return bounded(total, lambda: 2 * (models[i].bound + models[k].bound)[rows])
 
 
 def _mixture(here, step, models, joint):
@@ -258,7 +269,10 @@ def _mixture(here, step, models, joint):
     plain = not any(isinstance(c, Dual) for c in step.coefficients) and all(models[p].key for p in step.models)
     key = (tuple(step.coefficients), tuple(models[p].key for p in step.models)) if plain else None
     found = covariance()
-    moments = _Function(deviation, None if found is None else (lambda: found), dict.fromkeys(drawn), key)
+
+    sizes = [abs(float(value_of(c))) for c in step.coefficients]
+    bound = sum(sizes) * sum(c * models[parent].bound for c, parent in zip(sizes, step.models, strict=True))
+    moments = _Function(deviation, None if found is None else (lambda: found), dict.fromkeys(drawn), key, bound)
     return moments, tuple((lambda part, c=c: part * c) for c in step.coefficients), ()
 
 

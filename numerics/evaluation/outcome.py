@@ -1,8 +1,15 @@
-"""What every door says where a number could not be found: one sentence for each fault."""
+"""What every door says of its numbers: their ranges, and one sentence for each fault where one was not found."""
 
 import numpy as np
 
-__all__ = ["require_finite", "require_found"]
+__all__ = ["require_finite", "require_found", "shown"]
+
+
+def shown(**grids):
+    """Grids of numbers in one line: the shape of the last, and the range of each; an empty grid has none."""
+    shapes = ["x".join(map(str, np.shape(x))) for x in grids.values()]
+    ranges = [f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in grids.items() if np.size(x)]
+    return f"{shapes[-1]} grid" + f": {', '.join(ranges)}" * bool(ranges)
 
 
 def require_found(converged, shape=None):
@@ -25,6 +32,6 @@ def require_finite(*errors):
     if np.isnan(total).any():
         raise FloatingPointError(
             f"the test error is not a number at grid point {np.argwhere(np.isnan(total))[0].tolist()}: some quantity "
-            "left the range of double precision; rescale the eigenvalues, or move the ridge or the noise away from the "
-            "extremes"
+            "left the range or the digits of double precision; rescale the eigenvalues, or move the ridge or the noise "
+            "away from the extremes"
         )

@@ -168,8 +168,9 @@ def _block(atoms, inputs, tested, rows, noise, labels, scale, centre, durations,
             pairs = zip(mirrors, pull, strict=True)
             pulled = sum(xp.sum((coefficient @ form) * mirror(coefficient), -1) for mirror, form in pairs)
             out.append((deficit + null * ratio) ** 2 @ (tested * signal))
-            out.append(xp.maximum((1 - null) ** 2 @ (tested * spread) + 2 * pulled.real + fresh, 0))
+            out.append((1 - null) ** 2 @ (tested * spread) + 2 * pulled.real + fresh)
+        sure = here.converged & (out[1] >= 0) & (out[3] >= 0)  # below zero by rounding: the direct way knows more
         out[1] = xp.where(endless, np.inf, out[1])
-        return *out, xp.over_lanes(certain, (durations, residual)) & here.converged
+        return *out, xp.over_lanes(certain, (durations, residual)) & sure
 
     return xp.over_lanes(at, durations)

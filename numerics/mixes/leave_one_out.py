@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modelcollapse.numerics.mixes.moments import pooled
+from modelcollapse.theory.populations.resolved_directions import of_columns
 
 ALPHAS = np.geomspace(1e-9, 1e2, 45)  # times the trace of C
 LEAST = 8  # residual degrees of freedom that an estimate is believed on
@@ -55,8 +56,7 @@ def weighted_path(rows, weights, alphas=None):
     _, gram, cross, _ = pooled(rows, weights)
     heavy = gram[0, 0]
     mean, level = (gram[0, 1:] / heavy, cross[0] / heavy) if rows.intercept else (0 * gram[0, 1:], 0 * cross[0])
-    values, vectors = np.linalg.eigh(gram[1:, 1:] - heavy * np.outer(mean, mean))
-    values = np.maximum(values, 0.0)
+    values, vectors = of_columns(gram[1:, 1:] - heavy * np.outer(mean, mean))
     turned = vectors.T @ (cross[1:] - np.outer(mean, cross[0]))
     alphas = ALPHAS * (values.sum() or 1.0) if alphas is None else alphas
     inverse = 1 / (values + alphas[:, None])

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modelcollapse.theory.populations.resolved_directions import EPS
+from modelcollapse.theory.populations.resolved_directions import of_columns
 
 CHUNK = 20_000  # rows
 SCORED = 5_000  # real rows that are left out one by one, at most
@@ -64,9 +64,7 @@ def rows_of(X, y, origin, counts=None, intercept=True):
     offset = counts @ X / counts.sum() if intercept else np.zeros(X.shape[1])
     raw = [_summed(X, y, counts, np.flatnonzero(origin == g), offset, intercept) for g in range(origin.max() + 1)]
     total = np.sum([moment.gram[1:, 1:] for moment in raw], axis=0)
-    variances, rotation = np.linalg.eigh(total / counts.sum())
-    keep = np.flatnonzero(variances > 4 * EPS * len(variances) * variances.max(initial=0.0))[::-1]
-    variances, rotation = variances[keep], rotation[:, keep]
+    variances, rotation = of_columns(total / counts.sum())
     moments = [_rotated(moment, rotation) for moment in raw]
     real = np.flatnonzero((origin == 0) & (counts > 0))
     if len(real) > SCORED:

@@ -16,7 +16,7 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on, most_lanes, spread
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
-from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.outcome import require_found, shown
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.walk import label_model
 from modelcollapse.numerics.steps.refits import refit_errors
@@ -47,8 +47,7 @@ class OptimalSelfDistillation(NamedTuple):
         if np.ndim(self.test_error) == 0:
             weight = np.array2string(np.asarray(self.weight), precision=6, separator=", ")
             return f"OptimalSelfDistillation(weight={weight}, test_error={self.test_error:.6g}, gain={self.gain:.4g})"
-        parts = (f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in self._asdict().items())
-        return f"OptimalSelfDistillation({'x'.join(map(str, self.test_error.shape))} grid: {', '.join(parts)})"
+        return f"OptimalSelfDistillation({shown(**self._asdict())})"
 
 
 def optimal_self_distillation(model, values=None, *, rounds=1):

@@ -31,9 +31,9 @@ from modelcollapse.numerics.equivalents.shares import samples_left
 from modelcollapse.numerics.evaluation.grid import Grid
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.outcome import require_finite, shown
 from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import Slopes
-from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.pipelines import Fit, Model
 
 __all__ = ["OptimalRidge", "optimal_ridge", "scales"]
@@ -60,12 +60,8 @@ class OptimalRidge:
         if np.ndim(self.ridge) == 0:
             numbers = f"ridge={self.ridge:.6g}, test_error={self.test_error:.6g}"
             return f"OptimalRidge({numbers}, at_bound={bool(self.at_bound)})"
-        low, high = np.min(self.ridge), np.max(self.ridge)
-        return (
-            f"OptimalRidge({'x'.join(map(str, self.ridge.shape))} grid: ridge={low:.4g}..{high:.4g}, "
-            f"test_error={np.min(self.test_error):.4g}..{np.max(self.test_error):.4g}, "
-            f"{np.sum(self.at_bound)} at a bound)"
-        )
+        parts = shown(ridge=self.ridge, test_error=self.test_error)
+        return f"OptimalRidge({parts}, {np.sum(self.at_bound)} at a bound)"
 
 
 def optimal_ridge(model, values=None):
@@ -134,8 +130,8 @@ def optimal_ridge(model, values=None):
         better = (open_ | np.isinf(least)) & (bound < least)
         ridge, least = np.where(better, end, ridge), np.where(better, bound, least)
     ridge, least = (x.reshape(slopes.shape)[()] for x in (np.where(np.isinf(least), np.inf, ridge), least))
-    if np.isnan(least).any():
-        predict(model, {**values, symbol: ridge})
+    lost = np.isnan(error[1:-1]).all(0).reshape(slopes.shape)
+    require_finite(np.where(lost, np.nan, least))
     return OptimalRidge(ridge, least, (ridge == 0) | np.isinf(ridge))
 
 

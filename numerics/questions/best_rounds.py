@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelcollapse.numerics.evaluation.outcome import shown
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf, show
@@ -35,8 +36,7 @@ class OptimalRounds:
 
     def __repr__(self):
         if np.ndim(self.rounds):
-            shape = "x".join(map(str, np.shape(self.rounds)))
-            return f"OptimalRounds({shape} grid: rounds={np.min(self.rounds)}..{np.max(self.rounds)})"
+            return f"OptimalRounds({shown(rounds=self.rounds)})"
         tried = f"rounds={self.rounds} of {len(self.errors)}"
         return f"OptimalRounds({tried}, test_error={self.test_error:.6g}, at_bound={self.at_bound})"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelcollapse.numerics.evaluation.outcome import shown
 from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge, scales
 from modelcollapse.numerics.questions.predictions import predict
@@ -45,8 +46,7 @@ class OptimalStopping:
     def __repr__(self):
         if np.ndim(self.time) == 0:
             return f"OptimalStopping(time={self.time:.6g}, test_error={self.test_error:.6g}, ratio={self.ratio:.4g})"
-        low, high = np.min(self.time), np.max(self.time)
-        return f"OptimalStopping({'x'.join(map(str, self.time.shape))} grid: time={low:.4g}..{high:.4g})"
+        return f"OptimalStopping({shown(time=self.time)})"
 
 
 def optimal_stopping(model, values=None):

@@ -7,6 +7,7 @@ import numpy as np
 from modelcollapse.numerics.evaluation.double_precision import ordinary_rules
 from modelcollapse.numerics.evaluation.grid import shifts_of
 from modelcollapse.numerics.evaluation.lanes import rows
+from modelcollapse.numerics.evaluation.outcome import require_finite
 from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import TracedError
 from modelcollapse.numerics.formula_functions import JAX
@@ -123,7 +124,8 @@ def gradient(model, at):
     if not symbols:
         return {}
     point = [np.broadcast_to(np.asarray(values[symbol], float), slopes.shape).reshape(-1) for symbol in symbols]
-    _, found = slopes(np.arange(slopes.lanes), point)
+    error, found = slopes(np.arange(slopes.lanes), point)
+    require_finite(error.reshape(slopes.shape))
     return {symbol: slope.reshape(slopes.shape)[()] for symbol, slope in zip(symbols, found, strict=True)}
 
 

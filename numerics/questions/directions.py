@@ -51,7 +51,7 @@ def directions(question):
     def run(numbers, atoms, shifts, tested):
         population = OnSpectrum(atoms, shifts, question.exact)
         moments, flags = last_moments(question.reading.schedule, numbers, population)
-        zeros = 0 * moments.variance
+        zeros = np.zeros_like(moments.variance)
         bias = steps.energy_by_atom(atoms, tested, moments.deficit, zeros)
         variance = steps.energy_by_atom(atoms, tested, zeros, moments.variance)
         converged = np.all([np.asarray(flag).all() for flag in flags])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
+from modelcollapse.numerics.evaluation.outcome import require_finite, require_found, shown
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.routes import evaluated, question_of
 
@@ -148,8 +148,7 @@ class Prediction:
     def __repr__(self):
         if not self.shape:
             return f"Prediction({', '.join(f'{name}={value:.6g}' for name, value in self.to_dict().items())})"
-        parts = [f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in self.to_dict().items()]
-        return f"Prediction({'x'.join(map(str, self.shape))} grid: {', '.join(parts)})"
+        return f"Prediction({shown(**self.to_dict())})"
 
 
 def predict(model, values=None, *, inputs=None, finite_size=False):

@@ -20,7 +20,7 @@ fluctuations of the added variance from one draw of the inputs to the next are l
 import numpy as np
 
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
-from modelcollapse.numerics.equivalents.shares import divide, times
+from modelcollapse.numerics.equivalents.shares import divide, not_negative, times
 from modelcollapse.numerics.steps.moments import Atoms, Moments
 
 __all__ = ["angle", "finished"]
@@ -53,11 +53,12 @@ def angle(atoms: Atoms, tested, moments: Moments):
     noisy = signal * tested * variance
     along = xp.sqrt(length) * ratio
     along_variance = noisy.sum(-1) / length
-    across = xp.maximum((signal * apart**2).sum(-1) + own.sum(-1) - along_variance, 0)
+    rest = (signal * apart**2).sum(-1) + own.sum(-1)
+    across = not_negative(rest - along_variance, rest)
     covariance = 2 * (noisy * apart).sum(-1) / xp.sqrt(length)
-    squares = (tested * own * variance).sum(-1) - 2 * (noisy * tested * variance).sum(-1) / length
-    across_variance = xp.maximum(4 * (noisy * apart**2).sum(-1) + 2 * (squares + along_variance**2), 0)
-
+    crossed, square = 4 * (noisy * apart**2).sum(-1), (tested * own * variance).sum(-1)
+    twice = 2 * (noisy * tested * variance).sum(-1) / length
+    across_variance = not_negative(crossed + 2 * (square - twice + along_variance**2), crossed + 2 * square)
     return finished(endless, truth, along, across, along_variance, covariance, across_variance)
 
 

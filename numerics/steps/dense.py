@@ -10,15 +10,18 @@ matrices: with Q, κ, q, π_g = q_g Q Σ_g of `equivalents.dense`, N = 1 − Σ_
 Derived here; contains the ridge theorem of Dohmatob, Feng, Subramonian, Kempe 2024.
 """
 
+import functools
+
 import numpy as np
 
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.equivalents.shares import not_negative
 from modelcollapse.numerics.equivalents.symmetric import solve
 from modelcollapse.numerics.steps.angles import finished
 from modelcollapse.numerics.steps.fit import inflation
 
-__all__ = ["angle_dense", "combined", "energy", "fit_dense"]
+__all__ = ["angle_dense", "combined", "congruent", "energy", "fit_dense"]
 
 
 def angle_dense(covariance, truth, deviation, spread):
@@ -32,21 +35,39 @@ def angle_dense(covariance, truth, deviation, spread):
     seen = np.zeros_like(covariance) if spread is None else covariance @ spread
     turned = seen @ covariance
     along_variance = truth @ turned @ truth / length**2
-    across = max(apart @ covariance @ apart + np.trace(seen) - along_variance, 0.0)
+    rest = apart @ covariance @ apart + np.trace(seen)
+    across = not_negative(rest - along_variance, rest)
     crossed = 2 * apart @ turned @ truth / length
     squares = (
         np.sum(seen * seen.T)
         - 2 * pulled @ (seen.T @ (spread @ pulled) if spread is not None else 0 * pulled) / length**2
     )
-    across_variance = max(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), 0.0)
+    size = 4 * apart @ turned @ apart + 2 * np.sum(seen * seen.T)
+    across_variance = not_negative(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), size)
     moments = (square, along, across, along_variance, crossed, across_variance)
     return finished(np.array(False), *(np.asarray(float(value)) for value in moments))
 
 
-def energy(covariance, deviation, spread):
-    """E‖e‖²_Σ of a vector with a mean (d,) and a covariance (d, d), None for none."""
+def energy(covariance, deviation, spread, bound=None):
+    """E‖e‖²_Σ of a vector with a mean (d,) and a covariance (d, d), None for none.
+
+    bound : a function without arguments that gives what the covariance was added up from, a matrix that was never
+    subtracted from; it is asked where rounding left the variance below zero (`shares.not_negative`).
+    """
     total = (deviation * (covariance @ deviation)).sum()
-    return total if spread is None else total + (covariance * spread.T).sum()
+    if spread is None:
+        return total
+    variance = (covariance * spread.T).sum()
+    if value_of(variance) < 0:
+        size = (covariance * value_of(spread if bound is None else bound()).T).sum()
+        return total + not_negative(value_of(variance), size)
+    return total + variance
+
+
+def congruent(maps, bounds):
+    """A bound of the covariance of Σ_g A_g w_g from bounds of those of the w_g, None for zero."""
+    terms = [value_of(_applied(a, _applied(a, c).T).T) for a, c in zip(maps, bounds, strict=True) if c is not None]
+    return len(maps) * sum(terms, np.zeros(()))
 
 
 def combined(maps, parts):
@@ -64,10 +85,11 @@ def _applied(map_, matrix):
     return map_ @ matrix if np.ndim(value_of(map_)) else matrix * map_
 
 
-def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, parts, exact):
+def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, parts, bounds, exact):
     """Deviation (d,) and covariance (d, d) of a fit on G sources.
 
-    deviations: those of the label models; parts[g][h]: their covariances or None; exact: whether to use the exact
+    deviations: those of the label models; parts[g][h]: their covariances or None; bounds: what
+    their own were added up from; exact: whether to use the exact
     inverse-Wishart mean (least squares on sources of one covariance).
     """
     resolvent, _, q, maps, _ = equivalent
@@ -77,7 +99,9 @@ def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, 
     risks = []
     for g in range(count):
         apart = [m - (np.eye(len(truth)) if h == g else 0) for h, m in enumerate(maps)]
-        risks.append(energy(covariances[g], deviations[g] - deviation, combined(apart, parts)) + noise_variance[g])
+        bound = functools.partial(congruent, apart, bounds)
+        risk = energy(covariances[g], deviations[g] - deviation, combined(apart, parts), bound)
+        risks.append(risk + noise_variance[g])
     shares = [count_ / samples for count_ in rows]
     cross = [
         [(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)

@@ -28,12 +28,13 @@ from jaxtyping import Bool, Complex, Float
 from modelcollapse.numerics.arrays import Array, namespace, quiet
 from modelcollapse.numerics.equivalents.contour import complex_ridge, contour, quadrature_error
 from modelcollapse.numerics.equivalents.ridge_equation import solve
-from modelcollapse.numerics.equivalents.shares import divide, shares
+from modelcollapse.numerics.equivalents.shares import divide, not_negative, shares
 from modelcollapse.numerics.steps.moments import Moments
 
 __all__ = ["Equivalent", "Filtered", "equivalent", "filtered", "filtered_step", "tolerance_of"]
 
 TOLERANCE = 1e-9
+MOST_ADDED = 1e6  # times what labels hold and the fit adds to it: more leaves sums no digits
 
 
 class Equivalent(NamedTuple):
@@ -48,11 +49,13 @@ class Equivalent(NamedTuple):
 
 
 class Filtered(NamedTuple):
-    """What a filter does to direction j, each (A,): 1 − r̄, r̄, and the variance s U + (σ²/T) N that it adds."""
+    """What a filter does to direction j, each (A,): 1 − r̄, r̄, the variance s U + (σ²/T) N that it adds, and the
+    magnitudes of all that it is added up from."""
 
     learned: Float[Array, " A"]
     null: Float[Array, " A"]
     variance: Float[Array, " A"]
+    added: Float[Array, " A"]
 
 
 def equivalent(eigenvalues, multiplicity, samples, nodes):
@@ -98,7 +101,18 @@ def filtered(here, path, eigenvalues, energy, samples, noise_variance):
     rest = path.residual * (path.residual - 2) * path.weights / path.nodes
     gained = -2 * (rest @ here.noise).real
     variance = 2 * eigenvalues * pulled.real + noise_variance / samples * gained
-    return Filtered(1 - null, null, xp.maximum(variance, 0))
+    added = _added_up(here, terms, rest, weighted, eigenvalues, samples, noise_variance)
+    return Filtered(1 - null, null, not_negative(variance, added), added)
+
+
+def _added_up(here, terms, rest, weighted, eigenvalues, samples, noise_variance):
+    """The magnitudes of all that the variance is added up from, by direction (A,)."""
+    xp = namespace(here, terms)
+    terms, rest, weighted, resolvent, left, noise = (
+        xp.abs(xp.stop_gradient(x)) for x in (terms, rest, weighted, here.resolvent, here.left, here.noise)
+    )
+    between = (weighted @ resolvent.T) * (1 / left).sum(0) / samples
+    return 2 * eigenvalues * (terms * (between @ terms)).sum(0) + 2 * noise_variance / samples * (rest @ noise)
 
 
 @quiet()
@@ -142,7 +156,9 @@ def filtered_step(kind, atoms, inputs, samples, noise_variance, parameters, star
         variance = xp.where(endless & (s > 0) & ~idle, np.inf, variance)
         moments = Moments(learned * start.ratio, start.deficit + null * start.ratio, variance)
         allowed = xp.maximum(1, xp.max(xp.abs(xp.stop_gradient(null)), 0)) ** 2  # refits may enlarge what they learn
-        return moments, learned, idle | ((error < allowed) & here.converged)
+        held = xp.sum(scale * energy, -1) + noise_variance + xp.sum(multiplicity * scale * out.variance, -1)
+        sure = here.converged & (xp.sum(multiplicity * scale * out.added, -1) <= MOST_ADDED * allowed * held)
+        return moments, learned, idle | ((error < allowed) & sure)
 
     return xp.over_lanes(one, (tuple(rows), samples, noise_variance, tuple(parameters), start))
 
@@ -157,7 +173,8 @@ def _in_units(kind, eigenvalues, parameters):
     unit = xp.where(largest > 0, largest, 1)
     first, *rest = parameters
     first = first * unit if kind.startswith("gradient") else first / unit
-    return eigenvalues / unit, (first, *rest), unit
+    endless = float(np.finfo(eigenvalues.dtype).max) ** 0.9  # of times and ridges: more changes nothing
+    return eigenvalues / unit, (xp.minimum(first, endless), *rest), unit
 
 
 def _end(eigenvalues, multiplicity, samples):

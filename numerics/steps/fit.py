@@ -21,11 +21,10 @@ from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, namespace, quiet
 from modelcollapse.numerics.equivalents.shares import counted, divide, times
-from modelcollapse.numerics.equivalents.shifted_sources import solve_soft
 from modelcollapse.numerics.equivalents.sources import RidgeEquivalent, one_source, projections, rows_left
 from modelcollapse.numerics.steps.moments import Atoms, Moments, covariances, energy, variance_of
 
-__all__ = ["fit", "fit_one", "inflation"]
+__all__ = ["dominated", "fit", "fit_one", "inflation"]
 
 
 @quiet()
@@ -96,15 +95,40 @@ def _gains(xp, atoms, inputs, mixed, learned, null, equivalent, rows, weights, r
     part = rows / samples
     multiplicity = xp.broadcast_to(atoms.multiplicity, mixed.shape)
     cross = xp.einsum("pa,gpa,hpa->ghp", multiplicity, learned, learned) / samples
-    hessian = xp.where(np.eye(len(rows), dtype=bool)[:, :, None], xp.where(used, part, 1), 0) - cross
     penalty = scale * q / xp.where(used, weights, 1)
-    row = (multiplicity * learned * null).sum(-1) / samples + penalty
-    right = q * xp.where(used, risk, 0)
-    gain = xp.maximum(q * solve_soft(hessian, row, right, right.sum(0), part) / samples, 0)
+    row = xp.where(used, (multiplicity * learned * null).sum(-1) / samples + penalty, 1)  # 1ᵀH
+    gain = times(q, dominated(cross, row, times(q, xp.where(used, risk, 0)))) / samples
     alike = xp.all(~used[:, :, None] | (xp.abs(inputs - mixed) <= 1e-12 * mixed), (0, 2))
     alike = alike & xp.all(xp.abs(q - part) <= 1e-12, 0)
     left = samples - counted(xp.where(mixed > 0, multiplicity, 0).sum(-1))
     return left, gain, alike
+
+
+def dominated(cross, row, right):
+    """The solution z of Hz = right, where H has the entries −cross ≤ 0 beside its diagonal and row sums `row` ≥ 0.
+
+    cross (G, G, P), symmetric; row, right (G, P), not negative. Gauss elimination that carries the row sums along never
+    subtracts (Grassmann, Taksar and Heyman 1985): every z is as accurate as what is given, and none is negative.
+
+    >>> one = np.ones(1)
+    >>> dominated(np.full((2, 2, 1), 1e-20), 3 * np.ones((2, 1)), np.array([one, 0 * one]))[1] * 9e20
+    array([1.])
+    """
+    xp = namespace(cross, row, right)
+    eliminated = []
+    for _ in range(len(right)):
+        coupling = cross[0, 1:]
+        pivot = row[0] + coupling.sum(0)
+        pulled = divide(coupling, pivot, 0)
+        eliminated.append((pivot, coupling, right[0]))
+        cross = cross[1:, 1:] + pulled[:, None] * coupling
+        row, right = row[1:] + pulled * row[0], right[1:] + times(pulled, right[0])
+    solution = []
+    for pivot, coupling, known in reversed(eliminated):
+        if solution:
+            known = known + times(coupling, xp.stack(solution)).sum(0)
+        solution.insert(0, divide(known, pivot))
+    return xp.stack(solution)
 
 
 def inflation(left):

@@ -25,7 +25,7 @@ import functools
 import numpy as np
 
 from modelcollapse.numerics.arrays import compiled, differentiable, namespace, on_device, quiet
-from modelcollapse.numerics.equivalents.shares import times
+from modelcollapse.numerics.equivalents.shares import not_negative, times
 from modelcollapse.numerics.steps.moments import Moments, energy
 from modelcollapse.theory.pipelines.links import Clip, Logistic, OfScore, Probit, Quantised, Sign
 
@@ -54,7 +54,7 @@ def gain_and_noise(form, values, score_variance):
     deviation = xp.sqrt(xp.where(some, score_variance, 1))
     slope, noise, at_zero = _SLOPES[form[0]](xp, deviation, *form[1:], *values)
     gain = xp.where(some, slope / deviation, 0)
-    noise = xp.maximum(xp.where(some, noise, at_zero), 0)
+    noise = not_negative(xp.where(some, noise, at_zero), slope**2 + xp.abs(noise))
     lost = xp.isinf(score_variance)
     return xp.where(lost, np.nan, gain), xp.where(lost, np.nan, noise)
 

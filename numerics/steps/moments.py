@@ -10,7 +10,7 @@ bounded where plain covariances grow like 1/s_j. The expectation of a squared li
 
     E (Σ_h c_h w_h)²_Σ = Σ_j s_j [ (mean coefficient)²·θ_j + μ_j Σ_gh c_g c_h V_gh,j / scale_j ]            (1)
 
-with signal energy θ and multiplicity μ. A sum of squares that rounding makes negative is zero.
+with signal energy θ and multiplicity μ. A sum of squares that rounding makes negative is zero (`not_negative`).
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, namespace, quiet
-from modelcollapse.numerics.equivalents.shares import divide, times
+from modelcollapse.numerics.equivalents.shares import divide, not_negative, times
 
 __all__ = [
     "Atoms",
@@ -81,8 +81,9 @@ def variance_of(coefficients: Float[Array, "*F G P #A"], covariance: Float[Array
     endless = xp.isinf(covariance)
     known = xp.where(endless, 0, covariance)
     with_each = (coefficients[..., :, None, :, :] * known).sum(-4)
-    total = xp.maximum((with_each * coefficients).sum(-3), 0)
-    alone = xp.stack([endless[g, g] for g in range(len(covariance))])
+    each, alone = (xp.stack([x[g, g] for g in range(len(covariance))]) for x in (known, endless))
+    size = (xp.abs(coefficients) * xp.sqrt(xp.stop_gradient(each))).sum(-3) ** 2
+    total = not_negative((with_each * coefficients).sum(-3), size)
     return xp.where(xp.any((coefficients != 0) & alone, -3), np.inf, total)
 
 

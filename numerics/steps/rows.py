@@ -24,17 +24,23 @@ import numpy as np
 from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, namespace
+from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.rows import diagonal_of, spread_noise
+from modelcollapse.numerics.equivalents.shares import not_negative
 
-__all__ = ["Fitted", "Labels", "fit_rows", "spread_of"]
+__all__ = ["Fitted", "Labels", "added_up", "bounded", "fit_rows", "spread_of"]
 
 
 class Labels(NamedTuple):
-    """Labels of the n rows used: mean targets − e, covariance V or None for none, variance N of independent noise."""
+    """Labels of the n rows used: mean targets − e, covariance V or None for none, variance N of independent noise.
+
+    bound: variances that V was added up from without a subtraction, None for its own.
+    """
 
     deviation: Float[Array, " n"]
     covariance: Any
     noise: Float[Array, " n"]
+    bound: Any = None
 
 
 class Fitted(NamedTuple):
@@ -49,7 +55,7 @@ class Fitted(NamedTuple):
 def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     """The moments of a fit, given its Medium."""
     used, gamma = rows.used, medium.gamma
-    deviation, covariance, noise = labels
+    deviation, covariance, noise, bound = labels
     label = targets[used] - deviation
     pulled, scale = gamma @ label, diagonal_of(gamma)
     square = pulled * pulled
@@ -59,12 +65,26 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     kept = deviation + medium.kappa * pulled
     outer = targets[rows.others] - medium.hat[rows.others] @ label
     left_out = np.eye(len(used)) - gamma / scale[:, None]
-    return Fitted(rows.joined(kept, outer), inner, deviation + pulled / scale, spread_of(left_out, covariance, inner))
+    return Fitted(
+        rows.joined(kept, outer), inner, deviation + pulled / scale, spread_of(left_out, covariance, inner, bound)
+    )
 
 
-def spread_of(maps, covariance, inner):
-    """The diagonal of A (V + diag q) Aᵀ for maps A (m, n)."""
+def spread_of(maps, covariance, inner, bound=None):
+    """The diagonal of A (V + diag q) Aᵀ for maps A (m, n); `bound` as of Labels."""
     spread = (maps * maps) @ inner
     if covariance is None:
         return spread
-    return spread + namespace(maps, covariance).einsum("ij,ij->i", maps @ covariance, maps)
+    spread = spread + namespace(maps, covariance).einsum("ij,ij->i", maps @ covariance, maps)
+    return bounded(spread, lambda: added_up(maps, diagonal_of(covariance) if bound is None else bound))
+
+
+def added_up(maps, bound):
+    """A bound of the variances of A l from those of l, (n,): plain numbers."""
+    maps = value_of(maps)
+    return maps.shape[-1] * (maps * maps) @ value_of(bound)
+
+
+def bounded(variance, bound):
+    """Variances that rounding may have left below zero; bound() is what they were added up from."""
+    return not_negative(variance, bound()) if np.any(value_of(variance) < 0) else variance

@@ -38,7 +38,7 @@ import math
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace, quiet
-from modelcollapse.numerics.equivalents.shares import divide, times
+from modelcollapse.numerics.equivalents.shares import divide, not_negative, times
 from modelcollapse.numerics.steps.moments import Atoms, Moments, energy_by_atom
 
 __all__ = ["NODES", "sgd_step"]
@@ -87,8 +87,10 @@ def sgd_step(atoms, inputs, steps, noise_variance, apart, step, batch, start):
         shared = multiplicity * excess
         turns = _turns(xp, delta, shared, per_atom, noise_variance, excess * apart, n, batch)
         own = times(kept * slower, divide(scale * start.ratio**2 * signal, multiplicity, 0) + known)
-        mixed = 2 * excess * divide(-xp.expm1(n * logarithm), delta, 0) * divide(scale * apart, s * multiplicity, 0)
-        variance = learned**2 * known + own + mixed + xp.maximum(scale * step * u / batch * turns, 0)
+        summed = divide(-xp.expm1(n * logarithm), delta, 0)  # Σ α^t
+        mixed = 2 * excess * summed * divide(scale * apart, s * multiplicity, 0)
+        turns = not_negative(turns, summed * (per_atom.sum(-1) + noise_variance + apart.sum(-1)))
+        variance = learned**2 * known + own + mixed + scale * step * u / batch * turns
         variance = xp.where(xp.any(endless) & (s > 0), np.inf, variance)
         moments = Moments(learned * start.ratio, start.deficit + lost * start.ratio, variance)
         return moments, learned, _stable(xp, delta, shared)

@@ -7,6 +7,7 @@ import pytest
 import sympy
 
 import modelcollapse as mc
+from modelcollapse.numerics.steps.dense import energy
 
 DIM = 12
 RNG = np.random.default_rng(0)
@@ -251,3 +252,22 @@ def test_a_population_is_a_value_and_bad_ones_are_refused():
         mc.numerics.lower(mc.fit(mc.truth(DENSE).label(9), ridge=sympy.Symbol("x")), sympy.Symbol("x"))
     with pytest.raises(TypeError, match="give weights there"):
         mc.surrogate(DENSE, correlation=0.3)
+
+
+def test_nearly_nothing_has_no_negative_variance():
+    """A model minus what many rows learned of it: rounding left variances of −1e-10 here.
+
+    The control: of a matrix that is no covariance the variance is no number.
+    """
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        factors = rng.standard_normal((2, 6, 4)) * 10.0 ** rng.uniform(-3, 3, 4)
+        own, other = np.einsum("gia,gib->gab", factors, factors)
+        teacher = mc.fit(mc.truth(mc.gaussian(own, np.ones(4))).label(3, 0.3), ridge=0.1)
+        student = mc.fit(teacher.label(1e12, 1e-9), ridge=1e-14)
+        differences = (teacher - student, 300 * teacher - 299.9999999 * student)
+        for model in (*differences, mc.fit(differences[1].label(5, 0.0), ridge=0.1)):
+            for inputs in (None, other):
+                assert mc.predict(model, inputs=inputs).variance >= 0
+    assert np.isnan(energy(np.eye(2), np.zeros(2), -np.eye(2)))
+    assert energy(np.eye(2), np.zeros(2), -1e-10 * np.eye(2), lambda: np.eye(2)) == 0

@@ -12,6 +12,7 @@ import modelcollapse as mc
 from modelcollapse.numerics.equivalents import rows as equivalent
 from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
 from modelcollapse.numerics.steps.row_spectrum import RowDirections, Unseen, fit_alike
+from modelcollapse.numerics.steps.rows import bounded
 from modelcollapse.theory import closed_form
 from modelcollapse.validation import strategies
 
@@ -347,3 +348,20 @@ def test_grids_that_do_not_fit_are_refused_by_every_reader(read, population):
     model = mc.fit(mc.truth(population).label([10, 20], 0.1), ridge=[0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match=r"do not broadcast together: ridge .*samples"):
         read(model)
+
+
+def test_nearly_nothing_has_no_negative_variance_on_rows():
+    """A model minus one that interpolates it: rounding left variances of −7e-17 here. The control: variances below zero
+    beyond that are no numbers."""
+    rng = np.random.default_rng(0)
+    halves = {"seen": np.arange(12), "tested": np.arange(12, 24)}
+    for _ in range(5):
+        X = rng.standard_normal((24, 3))
+        data = mc.truth(mc.rows(X, X[:, 0], gamma=0.3, pools=halves))
+        teacher = mc.fit(data.label(9, 0.5, inputs="seen"), ridge=0.1)
+        student = mc.fit(teacher.label(12, inputs="seen"), ridge=1e-12)
+        difference = teacher - student
+        for model in (difference, mc.fit(difference.label(5, inputs="seen"), ridge=0.1)):
+            assert mc.predict(model, inputs="tested").variance >= 0
+    assert bounded(np.array([-1e-12]), lambda: np.ones(1)) == 0
+    assert np.isnan(bounded(np.array([-1e-3]), lambda: np.ones(1)))

@@ -9,15 +9,17 @@ atoms, three sources, three steps), so that the properties run on kernels that a
     extreme     numbers of 1e-150 to 1e150
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 import modelcollapse as mc
 
 LEVELS = ("ordinary", "hard", "extreme")
-KINDS = ("ridge", "flow", "iterated", "features", "chain", "accumulate")
+KINDS = ("ridge", "flow", "iterated", "refits", "features", "sgd", "chain", "accumulate", "clipped", "kept")
+WEIGHTS_OF_REFITS = (0.5, -0.5, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class Labels:
 
 @dataclass(frozen=True)
 class Step:
-    """A fit of some kind; `number` is its ridge, time or penalty, `more` its rounds, generations or features."""
+    """A fit of some kind.
+
+    number: its ridge, time or penalty, or its step beside the largest that is stable; more: its rounds, generations,
+    features or batch.
+    """
 
     kind: str
     sources: tuple
@@ -69,12 +75,13 @@ class Recipe:
             for labels in step.sources[:: -1 if backwards else 1]:
                 labeller = _mixed([(models[k], c) for k, c in labels.models])
                 shifted = (lambda s: np.sqrt(s / scale) * scale) if labels.shifted else None
+                given = {"weight": labels.weight, "inputs": shifted, **_judged(step, models[0], scale)}
                 for part in (0.5, 0.5) if split else (1,):
                     noise = labels.noise * louder * scale**0.5
-                    yield labeller.label(labels.samples * part, noise, weight=labels.weight, inputs=shifted)
+                    yield labeller.label(labels.samples * part, noise, **given)
 
         for step in self.steps:
-            number = step.number / scale if step.kind == "flow" else step.number * scale
+            number = step.number * {"flow": 1 / scale, "sgd": 1.0}.get(step.kind, scale)
             if grid is not None and step is self.steps[-1]:
                 number = number * np.asarray(grid)
             models.append(_fitted(step, number, models, sources_of, louder * scale**0.5))
@@ -89,6 +96,23 @@ def _mixed(terms):
     return labeller
 
 
+def _judged(step, truth, scale):
+    """A link that keeps units, or labels of which a verifier keeps some."""
+    if step.kind == "clipped":
+        return {"link": mc.Clip(2.0 * scale**0.5)}
+    return {"link": "sign", "keep": mc.Verified(truth, 0.9, 0.3)} if step.kind == "kept" else {}
+
+
+def _stable_step(number, sources, batch):
+    """The share 0.999 number/(1 + number) of a step that is stable on the inputs of the sources."""
+    (source, *_) = sources
+    s, multiplicity = source.model.spectrum.eigenvalues, source.model.spectrum.multiplicity
+    s = s if source.shift is None else source.shift(s)
+    return (
+        0.999 * number / (1 + number) * 2 * batch / (np.sum(s * multiplicity) + (batch + 1) * s.max()) / source.weight
+    )
+
+
 def _fitted(step, number, models, sources_of, louder):
     if step.kind in ("chain", "accumulate"):
         (labels,) = step.sources
@@ -100,6 +124,12 @@ def _fitted(step, number, models, sources_of, louder):
         return mc.fit(*sources, filter=mc.GradientFlow(number))
     if step.kind == "iterated":
         return mc.fit(*sources, filter=mc.IteratedRidge(number, int(step.more)))
+    if step.kind == "refits":
+        return mc.fit(
+            *sources, filter=mc.SelfDistillation(number, WEIGHTS_OF_REFITS[int(step.more) % 4], int(step.more))
+        )
+    if step.kind == "sgd":
+        return mc.fit(*sources, filter=mc.OnePassSGD(_stable_step(number, sources, step.more), step.more))
     return mc.fit(*sources, ridge=number, features=step.more if step.kind == "features" else None)
 
 
@@ -120,6 +150,7 @@ def recipes(draw, level, *, kinds=KINDS, sources=3):
         eigenvalues = [1.0]
     multiplicity = draw(st.sampled_from([1.0, 2.0, 5.0]))
     atoms = tuple((s, draw(positive), multiplicity) for s in eigenvalues)
+    assume(sum(s * signal for s, signal, _ in atoms) < 1e250)  # more is refused, in some unit or other
     dim = multiplicity * sum(s > 0 for s in eigenvalues)
     rows = st.integers(1, 40).map(float)
     if hard:
@@ -139,8 +170,10 @@ def recipes(draw, level, *, kinds=KINDS, sources=3):
         kind = draw(st.sampled_from(kinds))
         count = draw(st.integers(1, sources)) if kind == "ridge" else 1
         weights = st.sampled_from([1.0, 0.5, 2.0]) if not hard else st.sampled_from([1.0, 1e-12, 1e-5, 1e5, 1e12])
-        number = draw(zero_or if kind in ("ridge", "features", "chain", "accumulate") else positive)
+        number = draw(positive if kind in ("flow", "iterated", "refits", "sgd") else zero_or)
         more = draw(rows) if kind == "features" else float(draw(st.integers(1, 5)))
         drawn = tuple(labels(len(steps) + 1, draw(weights)) for _ in range(count))
+        if kind == "sgd":
+            drawn = tuple(replace(one, samples=more * max(1, round(one.samples / more))) for one in drawn)
         steps.append(Step(kind, drawn, number, more))
     return Recipe(atoms, tuple(steps))

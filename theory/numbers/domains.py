@@ -91,6 +91,8 @@ ENERGY = Domain(low=0, high_open=True, remedy="a signal energy is a finite sum o
 MULTIPLICITY = Domain(low=0, high_open=True, remedy="a multiplicity counts directions")
 DIMENSION = Domain(low=0, low_open=True, high_open=True, remedy="give a finite positive number of directions")
 POWER_LAW_DIMENSION = Domain(low=1, remedy="give a whole number of eigenvalues, or inf")
-CAPACITY = Domain(low=1, low_open=True, high_open=True, remedy="the eigenvalues j^-beta are summable only for beta > 1")
+CAPACITY = Domain(
+    low=1, low_open=True, high_open=True, remedy="infinitely many eigenvalues j^-beta are summable only for beta > 1"
+)
 SOURCE_EXPONENT = Domain(low=0, low_open=True, high_open=True, remedy="the signal is square integrable only for r > 0")
 EFFECTIVE_RIDGE = Domain(low=0, high_open=True, remedy="an effective ridge is finite and not negative")

@@ -131,7 +131,11 @@ class Model:
     def __mul__(self, coefficient):
         if isinstance(coefficient, Model):
             raise TypeError("two models cannot be multiplied; mix them as a * model_1 + b * model_2")
-        return Mixture(self.spectrum, (self,), (leaf("coefficient", coefficient, domains.REAL),))
+        coefficient = leaf("coefficient", coefficient, domains.REAL)
+        terms = tuple(zip(*_terms(self), strict=True))
+        if any(np.ndim(c) for c in (coefficient, *(c for _, c in terms))):  # grids keep their shapes
+            return Mixture(self.spectrum, (self,), (coefficient,))
+        return _collected(self.spectrum, [(m, leaf("coefficient", coefficient * c, domains.REAL)) for m, c in terms])
 
     __rmul__ = __mul__
 
@@ -150,8 +154,7 @@ class Model:
         if not isinstance(other, Model):
             return _zero_or_not_implemented(self, other)
         require_one_spectrum([self.spectrum, other.spectrum])
-        left, right = _terms(self), _terms(other)
-        return Mixture(self.spectrum, left[0] + right[0], left[1] + right[1])
+        return _collected(self.spectrum, [pair for model in (self, other) for pair in zip(*_terms(model), strict=True)])
 
     __radd__ = __add__
 
@@ -200,6 +203,16 @@ def _zero_or_not_implemented(model, other):
 
 def _terms(model):
     return (model.parents, model.coefficients) if isinstance(model, Mixture) else ((model,), (1,))
+
+
+def _collected(spectrum, terms):
+    """The mixture of pairs (model, coefficient), in which what a model has several times is added up."""
+    found = {}
+    for model, coefficient in terms:
+        here = (id(model),) if np.ndim(coefficient) == 0 else (id(model), len(found))
+        found[here] = (model, found[here][1] + coefficient if here in found else coefficient)
+    models, coefficients = zip(*found.values(), strict=True)
+    return Mixture(spectrum, models, coefficients)
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)

@@ -109,7 +109,8 @@ def refuse_impossible_pass(step, batch, samples, weight, eigenvalues, signal, mu
 (a step below 2B/(tr + (B + 1) s_1) is stable on every spectrum)
     """
     step, batch, samples, weight = np.broadcast_arrays(*(np.asarray(x, float) for x in (step, batch, samples, weight)))
-    moved = (samples * (step * weight / batch) ** 2)[..., None] * np.square(eigenvalues)  # of the energy, along itself
+    turned = (step * weight / batch)[..., None] * eigenvalues
+    moved = samples[..., None] * np.square(turned)  # of the energy, along itself
     if np.any((multiplicity == 0) & (signal > 0) & (moved > 1e-12)):
         raise ValueError(
             "multiplicity = 0.0 on an atom with signal: one-pass SGD scatters what it learns of a direction along that "

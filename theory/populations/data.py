@@ -63,10 +63,7 @@ def gram_spectrum(gram, targets, label_noise=None):
 
 def sample_spectrum(inputs, targets, kernel, options, label_noise=None):
     """The same for a kernel that scikit-learn knows by name, or a function of two rows."""
-    if hasattr(inputs, "toarray"):
-        raise TypeError("inputs is a sparse matrix; give a dense array, inputs.toarray()")
-    eps = precision(inputs)
-    inputs, targets = _matrix("inputs", inputs), vector("targets", targets)
+    inputs, eps, targets = _matrix("inputs", inputs), precision(inputs), vector("targets", targets)
     _same_length("inputs", inputs, "targets", targets)
     if kernel == "linear" and not options:
         return _spectrum("inputs", resolved_directions.of_features(inputs, False, eps), targets, label_noise)
@@ -147,6 +144,8 @@ def _semidefinite(name, matrix, eps):
 
 
 def _numbers(name, value) -> np.ndarray:
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name} is a sparse matrix; give a dense array, {name}.toarray()")
     array: Any = leaf(name, value, REAL)
     return array
 

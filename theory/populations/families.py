@@ -37,9 +37,9 @@ def isotropic(dim, signal=1.0):
 def power_law(beta, r, dim=math.inf):
     """The power law s_j = j^-beta, s_j w0_j² = j^-(1 + 2·r·beta), j = 1..dim, at a cost independent of dim.
 
-    beta > 1 is the capacity, r > 0 the source exponent (Cui, Loureiro, Krzakala and Zdeborová, NeurIPS
-    2021). Functionals are accurate to about 1e-13; those of dim = inf for effective ridges down to 1e-14 or
-    T^-beta with T = 1e15 samples, whichever is smaller (see `modelcollapse.theory.populations.quadrature`).
+    beta > 1 is the capacity, for a finite dim beta > 0, and r > 0 the source exponent (Cui, Loureiro, Krzakala and
+    Zdeborová, NeurIPS 2021). Functionals are accurate to about 1e-13; those of dim = inf for effective ridges down to
+    1e-14 or T^-beta with T = 1e15 samples, whichever is smaller (see `modelcollapse.theory.populations.quadrature`).
 
     >>> from scipy.special import zeta
     >>> spectrum = power_law(beta=1.5, r=0.5)

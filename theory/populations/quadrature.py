@@ -67,6 +67,7 @@ def panels(dim, per_octave=1):
 def _resolution(beta):
     """Panels per octave and the last exact index of an infinite power law; beta None when it is not known."""
     low, high = (1.0, LARGEST_CAPACITY) if beta is None else (float(np.min(beta)), float(np.max(beta)))
+    low, high = max(low, 1.0), max(high, 1.0)  # less has a last index of its own
     served = max(SMALLEST_RIDGE ** (-1 / low), MOST_SAMPLES)
     last = min(4 * served * 10 ** (6.5 / low), 10 ** (280 / high))
     return math.ceil(high / 4), float(2 ** math.ceil(math.log2(last)))

@@ -139,6 +139,27 @@ def of_gram(gram, centre=True, eps=EPS):
     return Directions(U, values, U, offset, dim, limit - rank, least)
 
 
+def of_columns(gram):
+    """Eigenvalues (r,), descending, and eigenvectors (d, r) of a Gram matrix of columns (d, d), without rounding.
+
+    The small ones are relatively accurate where columns come in very different units, up to 256 of them:
+
+    >>> Z = np.random.default_rng(0).standard_normal((60, 2))
+    >>> values, vectors = of_columns((Z * [1e12, 1]).T @ (Z * [1e12, 1]))
+    >>> bool(np.isclose(values[1], np.linalg.det(Z.T @ Z) / (Z[:, 0] @ Z[:, 0])))
+    True
+    """
+    units = np.sqrt(np.where(np.diag(gram) > 0, np.diag(gram), 1.0))
+    uneven = len(gram) <= 256 and len(gram) > 0 and units.max() > UNITS * units.min()
+    values, vectors = np.linalg.eigh(gram / units / units[:, None] if uneven else gram)
+    keep = np.flatnonzero(values > 4 * EPS * len(values) * values.max(initial=0.0))[::-1]
+    values, vectors = values[keep], vectors[:, keep]
+    if not uneven:
+        return values, vectors
+    _, lengths, V = _singular(np.sqrt(values)[:, None] * vectors.T * units, units)
+    return lengths**2, V.T
+
+
 def gram_noise(gram, eps=EPS):
     """What rounding does at most to the eigenvalues of a kernel matrix (N, N) whose entries have the precision eps."""
     return len(gram) * (eps + 4 * EPS) * np.abs(gram).max()

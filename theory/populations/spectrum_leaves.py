@@ -3,7 +3,7 @@
 A spectrum has a *kind*, its structure without a number, and leaves:
 
     ("isotropic",)    dim, signal
-    ("power_law",)    beta, r, dim
+    ("power_law",)    beta, r, dim; ("power_law", "finite") where dim is known to be finite, with any beta > 0
     ("arrays",)       eigenvalues, signal, multiplicity, each an array with atoms on the last axis
     ("entries", A)    A eigenvalues, A signal energies, A multiplicities, not all of them numbers
 
@@ -23,10 +23,12 @@ from modelcollapse.theory.numbers.domains import (
     MULTIPLICITY,
     POWER_LAW_DIMENSION,
     SOURCE_EXPONENT,
+    Domain,
 )
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, is_expression, leaf
 
 MOST_DIRECTIONS = 1e260  # of a finite power law
+_FINITE_CAPACITY = Domain(low=0, low_open=True, high_open=True, remedy="the eigenvalues j^-beta fall for beta > 0")
 _ARRAYS = (("eigenvalues", EIGENVALUE), ("signal", ENERGY), ("multiplicity", MULTIPLICITY))
 _ISOTROPIC = (("dim", DIMENSION), ("signal", ENERGY))
 _POWER_LAW = (
@@ -40,7 +42,12 @@ def parameters(kind):
     """Name and domain of every leaf of a kind of spectrum."""
     if kind[0] == "entries":
         return tuple((f"{name}[{i}]", domain) for name, domain in _ARRAYS for i in range(kind[1]))
-    return {"arrays": _ARRAYS, "isotropic": _ISOTROPIC, "power_law": _POWER_LAW}[kind[0]]
+    return {
+        ("arrays",): _ARRAYS,
+        ("isotropic",): _ISOTROPIC,
+        ("power_law",): _POWER_LAW,
+        ("power_law", "finite"): (("beta", _FINITE_CAPACITY), *_POWER_LAW[1:]),
+    }[kind]
 
 
 def normalised(kind, leaves):
@@ -48,6 +55,8 @@ def normalised(kind, leaves):
 
     Raises ValueError for numbers outside their domain and shapes that do not fit, TypeError for wrong types.
     """
+    if kind[0] == "power_law":
+        kind = ("power_law", *["finite"] * _known_to_be_finite(leaves[-1]))
     named = zip(parameters(kind), leaves, strict=True)
     leaves = tuple(leaf(name, value, domain) for (name, domain), value in named)
     if kind[0] == "entries" and not any(map(free_symbols, leaves)):
@@ -58,6 +67,13 @@ def normalised(kind, leaves):
     if kind[0] == "power_law" and not any(map(is_expression, leaves)):
         _require_resolved(leaves[-1])
     return kind, leaves
+
+
+def _known_to_be_finite(dim):
+    try:
+        return bool(np.all(np.isfinite(np.asarray(dim, float))))
+    except (TypeError, ValueError):  # an expression, or what is refused later
+        return False
 
 
 def _require_resolved(dim):

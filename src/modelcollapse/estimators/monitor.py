@@ -122,9 +122,9 @@ class StoppingMonitor:
         coordinates, path = self._basis.T @ outputs, self._path
         time = self._time(coordinates)
         expected = learned(path, [time]).T * path.coordinates
-        strayed = np.sum(outputs**2) - np.sum(coordinates**2) + np.sum((coordinates - expected) ** 2)
+        strayed = np.sum((outputs - self._basis @ coordinates) ** 2) + np.sum((coordinates - expected) ** 2)
         length = np.sum(path.coordinates**2) + path.rest * path.coordinates.shape[1]
-        deviation = float(np.sqrt(max(strayed, 0.0) / length))
+        deviation = float(np.sqrt(strayed / length))
         if deviation > self._tolerance and all(deviation <= self._tolerance for _, deviation in self._updates):
             warnings.warn(
                 f"the outputs are {100 * deviation:.0f} % of the labels away from gradient flow with this kernel, and "
