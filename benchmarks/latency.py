@@ -89,7 +89,8 @@ QUESTIONS = {  # name: (ours, plain SciPy or None), x is 0.1 in the first call a
     "optimal_rounds": ("mc.optimal_rounds(lambda k: mc.chain(w0, k, 300, x, 0.1), most=16)", None),
     "workflow_factor": ("mc.workflow_factor('subsample', 50)", None),
     "a dense Gaussian": (
-        "mc.predict(mc.fit(mc.truth(mc.gaussian(np.diag(np.arange(1.0, 201.0) ** -1.5), np.ones(200))).label(300, x), ridge=0.01))",
+        "mc.predict(mc.fit(mc.truth(mc.gaussian(np.diag(np.arange(1.0, 201.0) ** -1.5), np.ones(200)))"
+        ".label(300, x), ridge=0.01))",
         None,
     ),
     "400 rows of data": ("mc.predict(mc.fit(mc.truth(mc.rows(X, y)).label(200, x), ridge=0.01))", None),

@@ -97,11 +97,7 @@ def jit(function, static=()):
 
     @functools.wraps(function)
     def call(*arguments, **options):
-        import jax
-
-        tracers = [x for x in leaves(arguments) if isinstance(x, jax.core.Tracer)]
-        inlined = any(x.to_concrete_value() is None for x in tracers)  # part of a kernel of the caller's
-        return jitted(inlined)(*arguments, **options)
+        return jitted(_is_traced(arguments))(*arguments, **options)
 
     return call
 
@@ -115,6 +111,23 @@ def compiled(function, static=()):
         return (jitted if on_device(*arguments) else function)(*arguments, **options)
 
     return call
+
+
+def _is_traced(arguments):
+    """Whether a call becomes part of a larger kernel, whose caller alone may say how it compiles.
+
+    It does within `jit` and where a reverse derivative is recorded; forward derivatives are kernels of their own.
+    """
+    import jax.core
+    import jax.numpy
+    from jax.interpreters.ad import JVPTracer
+
+    def is_recorded(x):
+        while isinstance(x, JVPTracer):
+            x = x.primal
+        return isinstance(x, jax.core.Tracer)
+
+    return is_recorded(jax.numpy.zeros(())) or any(map(is_recorded, leaves(arguments)))
 
 
 @functools.cache

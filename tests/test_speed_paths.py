@@ -248,6 +248,9 @@ def test_kernels_compile_by_options_of_their_own_only_where_xla_has_them(monkeyp
     double = arrays.jit(lambda x: 2 * x)
     assert jax.jit(double)(1.0) == 2
     assert jax.vmap(jax.jit(jax.grad(double)))(np.ones(3)).tolist() == [2, 2, 2]
+    assert jax.grad(double)(1.0) == 2
+    assert jax.grad(lambda x: jax.jvp(double, (x,), (x,))[1])(1.0) == 2
+    assert jax.jit(lambda: double(np.ones(2)))().tolist() == [2, 2]
     assert not asked
     assert double(1.0) == 2
     assert jax.jvp(double, (1.0,), (3.0,)) == (2, 6)

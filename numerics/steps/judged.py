@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modelcollapse.numerics.arrays import namespace, quiet
+from modelcollapse.numerics.equivalents.shares import not_negative
 from modelcollapse.numerics.steps.links import gain_and_noise
 from modelcollapse.numerics.steps.selection import NEAREST, selection
 from modelcollapse.numerics.steps.votes import votes
@@ -122,7 +123,8 @@ def solved(parts, shares, fitted, lost, noise):
     square = total(share * (part.square + s**2) for share, part, s in zip(shares, parts, noise, strict=True))
     solution = _along(parts, shares, fitted, start)
     pulled = (fitted * start[:, None] * solution[None]).sum(0).sum(0)
-    return solution, square - pulled - (lost * solution[:, None] * solution[None]).sum(0).sum(0)
+    left = square - pulled - (lost * solution[:, None] * solution[None]).sum(0).sum(0)
+    return solution, not_negative(left, square)
 
 
 def judged_sources(step):

@@ -83,7 +83,7 @@ def _fitted(atoms, inputs, rows, noise, weights, ridge, models, joint, parts):
     shares = [count / samples for count in left]
     fitted, lost = _sums(atoms, models, covariance, inputs * learned, inputs * learned * null)  # H, κH_2
     solution, noise_left = solved(parts, shares, fitted, lost, noise)
-    gain = xp.where(null_model, 0, divide(xp.maximum(noise_left, 0), spare))  # (2)
+    gain = xp.where(null_model, 0, divide(noise_left, spare))  # (2)
     fresh = times((spread * kernel) * (atoms.scale * kernel), gain[:, None])
     pushes = learned * solution[:, :, None]
     ratios, deficits = (xp.stack([model[k] for model in models]) for k in (0, 1))

@@ -58,7 +58,7 @@ def fit_kept_dense(covariance, rows, noise, weights, ridge, means, parts, source
         read_parts, shares, _moments(fitted, means, parts), _moments(lost, means, parts), blurs
     )
     spare = samples - (learned * learned.T).sum()
-    gain = (noise_left[0] if value_of(noise_left)[0] > 0 else 0 * noise_left[0]) / spare
+    gain = noise_left[0] / spare
     maps = tuple(learned * solution[i, 0] for i in range(len(means)))
     mean = total(m @ w for m, w in zip(maps, means, strict=True))
     fresh = (resolvent @ covariance @ resolvent) * gain

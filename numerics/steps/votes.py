@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from modelcollapse.numerics.arrays import compiled, namespace, quiet
-from modelcollapse.numerics.equivalents.shares import divide, times
+from modelcollapse.numerics.equivalents.shares import divide, not_negative, times
 from modelcollapse.numerics.steps.moments import covariances, mixture
 
 __all__ = ["voted", "votes"]
@@ -42,7 +42,7 @@ def voted(atoms, inputs, models, joint, noise, *, soft):
     gains, square = votes(gram, soft=soft)
     label_model, _ = mixture(gains, models, pairs)
     left = square - (gram * gains[:, None] * gains[None]).sum(0).sum(0)
-    total = noise**2 + xp.maximum(left, 0)
+    total = noise**2 + not_negative(left, square + 0 * left)
     deviation = xp.where(total > 0, xp.sqrt(xp.where(total > 0, total, 1)), total)
     return label_model, deviation, tuple(gains[k] for k in range(count))
 
