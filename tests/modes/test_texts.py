@@ -57,14 +57,14 @@ def test_perplexity_of_small_text_loops(n, budget):
     assert abs(np.expm1(measured[0] - predicted[1])) > budget
 
 
-def losses_of(tokens, n, generations, smoothing, real_share=0.0):
-    """Measured over predicted perplexity, less 1, of one loop with real blocks of 100 words: (generations,)."""
+def losses_of(tokens, n, generations, smoothing, real_share=0.0, length=100):
+    """Measured over predicted perplexity, less 1, of one loop with real blocks of `length` words: (generations,)."""
     rng, real, size = np.random.default_rng(0), codes_of(tokens), len(set(tokens))
     text, found = real, []
     for generation in range(generations):
-        blocks = round(real_share * len(real) / 100) if generation else 0
-        fresh = [real[start : start + 100] for start in rng.integers(0, len(real) - 100, blocks)]
-        text = np.concatenate([continued(text, n, len(real) - 100 * blocks, rng), *fresh])
+        blocks = round(real_share * len(real) / length) if generation else 0
+        fresh = [real[start : start + length] for start in rng.integers(0, len(real) - length, blocks)]
+        text = np.concatenate([continued(text, n, len(real) - length * blocks, rng), *fresh])
         found.append(measured_log_loss(text, real, n, smoothing, size))
     loop = modes.mix(modes.ngrams(tokens, n), np.arange(1, generations + 1), len(tokens), real_share)
     return np.expm1(found - loop.log_loss(None, smoothing))
@@ -85,6 +85,14 @@ def test_perplexity_with_real_blocks(share, budget):
     """Blocks of 100 real words are no independent draws: the prediction is up to 4 % low for a fifth of them."""
     found = losses_of(docstring_words(300_000), 2, 8, 0.01, share)
     assert np.abs(found).max() < budget
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_one_real_piece_is_no_sample(share):
+    """Text is not stationary: one piece of it, as long as many blocks, is off by up to a third."""
+    found = losses_of(docstring_words(300_000), 2, 8, 0.01, share, length=round(share * 300_000))
+    assert 0.12 < np.abs(found).max() < 0.4
 
 
 def test_a_text_is_a_ring_of_ngrams():
