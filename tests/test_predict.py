@@ -551,7 +551,7 @@ def test_no_compilation_per_pipeline():
     )
     points, first, again = map(int, out.stdout.split())
     assert points == 0
-    assert 1 <= first <= 25
+    assert 1 <= first <= 27  # with the two, of no size, by which `arrays.jit` asks where it is and what XLA knows
     assert again <= 3
 
 
