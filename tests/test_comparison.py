@@ -38,6 +38,17 @@ def test_mixing_approaches_its_fixed_point(found):
     np.testing.assert_allclose(found.mix, FIRST * np.cumsum(gain ** np.arange(12)), rtol=1e-10)
 
 
+def test_mixing_is_the_loop_of_its_fits():
+    """Round by round, each predicted by itself; the last round alone is not the others."""
+    law, rows, share = mc.power_law(1.5, 0.5, dim=60), np.array([40, 90]), np.array([0.2, 0.6])
+    mixed = mc.compare_strategies(law, 5, rows, 0.3, 0.01, real_share=share).mix
+    model = w0 = mc.truth(law)
+    for k in range(5):
+        model = mc.fit(w0.label(rows * share, 0.3), model.label(rows * (1 - share), 0.3), ridge=0.01)
+        np.testing.assert_allclose(mixed[:, k], mc.predict(model).test_error, rtol=1e-13)
+    assert np.all(np.abs(mixed[:, 0] / mixed[:, -1] - 1) > 0.1)
+
+
 def test_the_bounds_of_the_literature(found):
     assert found.accumulate[-1] < np.pi**2 / 6 * FIRST < found.replace[-1]
     assert found.mix[-1] < found.accumulate[-1]

@@ -11,11 +11,12 @@ from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.surfaces import surface
 from modelcollapse.numerics.evaluation.training_curves import training_curve
-from modelcollapse.numerics.evaluation.walk import error_parts
+from modelcollapse.numerics.evaluation.walk import error_parts, errors_on_the_way
 from modelcollapse.theory.pipelines.model import require_model
+from modelcollapse.theory.pipelines.steps import FitStep
 from modelcollapse.theory.populations.spectrum import Spectrum
 
-__all__ = ["evaluated", "question_of"]
+__all__ = ["errors_of_fits", "evaluated", "question_of"]
 
 ROUTES = (surface, training_curve)
 
@@ -54,9 +55,30 @@ def _directly(question, grid):
     def run(numbers, atoms, shifts, tested):
         population = OnSpectrum(atoms, shifts, question.exact)
         parts, clean, converged = error_parts(question.reading.schedule, numbers, population, tested)
-        found = np.array(True)
-        for flags in converged:
-            found = found & np.asarray(flags)
-        return *parts, *clean, np.atleast_1d(found)
+        return *parts, *clean, _all(converged)
 
     return evaluate_on(grid, run, 5, question.alive, share=True, effort=question._replace(grid=grid).effort)
+
+
+def errors_of_fits(question):
+    """Test errors of all fits of a pipeline on a spectrum, those on the way included, and flags: (fits, *grid), (grid).
+
+    One walk serves them all: a loop's errors over its rounds are those of its last model's ancestors.
+    """
+
+    def run(numbers, atoms, shifts, tested):
+        population = OnSpectrum(atoms, shifts, question.exact)
+        errors, converged = errors_on_the_way(question.reading.schedule, numbers, population, tested)
+        return *errors, _all(converged)
+
+    count = sum(isinstance(step, FitStep) for step in question.reading.steps)
+    *errors, converged = evaluate_on(question.grid, run, count + 1, question.alive, share=True, effort=question.effort)
+    return np.array(errors), converged
+
+
+def _all(converged):
+    """Whether every root was found, (P or 1,)."""
+    found = np.array(True)
+    for flags in converged:
+        found = found & np.asarray(flags)
+    return np.atleast_1d(found)

@@ -15,9 +15,9 @@ What moments are depends on the population, which offers six moves:
 """
 
 from modelcollapse.theory.pipelines.reading import cleaned
-from modelcollapse.theory.pipelines.steps import TruthStep
+from modelcollapse.theory.pipelines.steps import FitStep, TruthStep
 
-__all__ = ["error_parts", "label_model", "last_moments", "moments_before_last"]
+__all__ = ["error_parts", "errors_on_the_way", "label_model", "last_moments", "moments_before_last"]
 
 
 def error_parts(schedule, numbers, population, tested):
@@ -39,6 +39,18 @@ def error_parts(schedule, numbers, population, tested):
     return parts, population.readout(moments, tested), flags + clean_flags
 
 
+def errors_on_the_way(schedule, numbers, population, tested):
+    """Test errors of all fits, in the order of the steps, and all flags."""
+    errors = []
+
+    def read(step, moments):
+        if isinstance(step, FitStep):
+            errors.append(sum(population.readout(moments, tested)))
+
+    _, _, flags = _walk(schedule, schedule.steps, numbers, population, read)
+    return errors, flags
+
+
 def label_model(schedule, numbers, population):
     """Moments of the model that labels the last fit, a fit on one source, and all flags."""
     moments, _, flags = _walk(schedule, schedule.steps[:-1], numbers, population)
@@ -57,8 +69,11 @@ def last_moments(schedule, numbers, population):
     return moments[len(schedule.steps) - 1], flags
 
 
-def _walk(schedule, steps, numbers, population):
-    """Moments of the models of the first steps that are still needed after them, their covariances, the flags."""
+def _walk(schedule, steps, numbers, population, read=None):
+    """Moments of the models of the first steps that are still needed after them, their covariances, the flags.
+
+    read : function of every step and its moments
+    """
     moments, covariances, flags = {}, {}, ()
 
     def joint(i, k):
@@ -73,6 +88,8 @@ def _walk(schedule, steps, numbers, population):
         models = {parent: moments[parent] for parent in step.parents}
         moments[i], projections, converged = population.advance(i, step.filled(numbers), models, joint)
         flags += converged
+        if read is not None:
+            read(step, moments[i])
         for k in schedule.pairs[i]:
             if k == i:
                 continue

@@ -22,7 +22,8 @@ import numpy as np
 
 from modelcollapse.numerics.equivalents.reused_rows import errors_of_reused_rows
 from modelcollapse.numerics.evaluation.grid import few_atoms
-from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
+from modelcollapse.numerics.evaluation.routes import errors_of_fits, question_of
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf
@@ -93,7 +94,7 @@ def compare_strategies(spectrum, rounds, samples, noise, ridge=0.0, real_share=0
 
     Raises
     ------
-    ValueError for numbers outside their domain. The time grows with the square of `rounds`.
+    ValueError for numbers outside their domain. Subsampling takes memory in the square of `rounds`.
 
     Examples
     --------
@@ -124,14 +125,17 @@ def compare_strategies(spectrum, rounds, samples, noise, ridge=0.0, real_share=0
     replaced = predict(chain(w0, n, T, noise, ridge)).test_error
     afforded = np.floor((np.sqrt(8 * n + 1) - 1) / 2 + 1e-9)
     accumulated = predict(accumulate(w0, afforded, T, noise, ridge * T)).test_error
-    mixed, model = [], w0
+    model = w0
     for _ in n:
         model = fit(w0.label(T * share, noise), model.label(T * (1 - share), noise), ridge=ridge)
-        mixed.append(np.broadcast_to(predict(model).test_error, T.shape))
+    mixed, converged = errors_of_fits(question_of(model))
+    require_found(converged)
+    require_finite(mixed)
+    mixed = np.moveaxis(mixed[..., 0], 0, -1)
     ones = np.ones_like(n)
     subsampled = _subsampled(spectrum, rounds, T, noise, ridge)
     real = dict.fromkeys(_STRATEGIES, T * ones) | {"mix": T * (1 + (n - 1) * share)}
-    return Comparison(T * n, replaced, accumulated, np.concatenate(mixed, axis=-1), subsampled, real)
+    return Comparison(T * n, replaced, accumulated, mixed, subsampled, real)
 
 
 def _subsampled(spectrum, rounds, samples, noise, ridge):
