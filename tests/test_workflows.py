@@ -147,6 +147,24 @@ def test_the_best_of_all_rounds_is_found_where_errors_turn():
     assert repr(single) == f"OptimalRounds(rounds=4 of 4, test_error={single.test_error:.6g}, at_bound=True)"
 
 
+@pytest.mark.parametrize("nested", [True, False])
+def test_rounds_of_a_loop_are_predicted_one_by_one(nested):
+    """Fits on the way to the last one are read off one walk; there are none where rows depend on how many rounds."""
+    ridge = sympy.Symbol("lambda", positive=True)
+
+    def model_of(k):
+        model = W0
+        for j in range(k):
+            real = W0.label(40 + (0 if nested else k), 0.2)
+            model = mc.fit(real, model.label(np.array([60, 90]), 0.1 + 0.1 * j), ridge=ridge)
+        return model
+
+    found = mc.optimal_rounds(model_of, most=5, values={ridge: 0.01})
+    for k in range(1, 6):
+        np.testing.assert_allclose(found.errors[k - 1], mc.predict(model_of(k), {ridge: 0.01}).test_error, rtol=1e-12)
+    assert np.all(np.abs(found.errors[1:] / found.errors[:-1] - 1) > 1e-3)
+
+
 # recipes: docs/howto/workflows.md and docs/howto/weak_to_strong.md
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelcollapse.numerics.evaluation.outcome import shown
+from modelcollapse.numerics.evaluation.outcome import require_finite, require_found, shown
+from modelcollapse.numerics.evaluation.routes import errors_of_fits, question_of
 from modelcollapse.numerics.questions.predictions import predict
 from modelcollapse.theory.numbers import domains
 from modelcollapse.theory.numbers.leaves import is_expression, leaf, show
 from modelcollapse.theory.pipelines.model import require_model
+from modelcollapse.theory.pipelines.nodes import Fit
+from modelcollapse.theory.pipelines.reading import read
+from modelcollapse.theory.populations.spectrum import Spectrum
 
 __all__ = ["OptimalRounds", "optimal_rounds"]
 
@@ -53,8 +57,8 @@ def optimal_rounds(model_of, most=64, values=None):
 
     Returns
     -------
-    OptimalRounds. All numbers are tried, as the error may turn more than once, each model by itself: `most` chains cost
-    next to nothing, loops over `fit` together `most`²/2 fits of a few milliseconds.
+    OptimalRounds. All numbers are tried, as the error may turn more than once, in one walk where every model is trained
+    on the way to the last one, as in a loop over `fit`, else each model by itself.
 
     Raises
     ------
@@ -82,12 +86,10 @@ def optimal_rounds(model_of, most=64, values=None):
     most = leaf("most", most, _MOST)
     if is_expression(most) or np.ndim(most):
         raise TypeError(f"most = {show(most)} is not one number; give the largest number of rounds")
-    errors = []
-    for k in range(1, int(most) + 1):
-        model = model_of(k)
+    models = [model_of(k) for k in range(1, int(most) + 1)]
+    for k, model in enumerate(models, 1):
         require_model(f"model_of({k})", model)
-        errors.append(predict(model, values).test_error)
-    errors = np.stack(np.broadcast_arrays(*errors))
+    errors = _errors(models, values)
     rounds, lowest = 1 + np.argmin(errors, axis=0), np.min(errors, axis=0)
     if np.any(np.isinf(lowest)):
         raise ValueError(
@@ -97,3 +99,15 @@ def optimal_rounds(model_of, most=64, values=None):
     if errors.ndim == 1:
         rounds, ends = int(rounds), bool(ends)
     return OptimalRounds(rounds, lowest, errors, ends)
+
+
+def _errors(models, values):
+    """Test errors (models, *grid)."""
+    last = models[-1]
+    fits = {node: k for k, node in enumerate(node for node in read(last).nodes if isinstance(node, Fit))}
+    if not isinstance(last.spectrum, Spectrum) or any(model not in fits for model in models):
+        return np.stack(np.broadcast_arrays(*(predict(model, values).test_error for model in models)))
+    errors, converged = errors_of_fits(question_of(last, values))
+    require_found(converged)
+    require_finite(errors)
+    return errors[[fits[model] for model in models]]
