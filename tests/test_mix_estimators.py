@@ -75,6 +75,22 @@ def test_small_columns_are_fitted_beside_large_ones(unit, columns):
     assert model.score(X, y) > 0.99
 
 
+@pytest.mark.parametrize("unit", [1e5, 1e7, 1e9])
+def test_a_signal_in_small_units_is_reached_or_said_to_be_missed(unit):
+    """The grid reaches the smallest column; where the model of the labels keeps the weights off it, `fit` says so."""
+    rng = np.random.default_rng(0)
+    Z = rng.standard_normal((60, 2))
+    X, y = Z * [unit, 1], 3 * Z[:, 1] + 0.1 * rng.standard_normal(60)
+    origin = np.repeat(["real", "model"], 30)
+    for model in (mc.CollapseAwareRidge(), mc.CollapseAwareRidge(distill="auto"), mc.CollapseAwareGradientFlow()):
+        assert model.fit(X, y).score(X, y) > 0.99
+    chosen = mc.CollapseAwareRidge(weights="auto")
+    with pytest.warns(UserWarning, match="leave-one-out"):
+        assert chosen.fit(X, y, origin).score(X, y) > 0.5
+    standardised = mc.CollapseAwareRidge(weights="auto").fit(X / [unit, 1], y, origin)
+    assert standardised.score(X / [unit, 1], y) > 0.99
+
+
 def test_the_kernel_fit_is_kernel_ridge_at_its_weights_and_alpha():
     X, y, origin = mix(dim=3)
     for kernel in ("rbf", "precomputed"):

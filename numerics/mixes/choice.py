@@ -117,7 +117,7 @@ def choose(rows, belief, grid=WEIGHTS, trust=TRUST, penalties=None):
             break
     reason = ""
     for other, name in ((alone, "the real rows alone"), (pooled, "all rows, each as heavy,")):
-        if _worse(rows, best, other):
+        if worse(rows, best, other):
             best, reason = other, f"{name} have a smaller leave-one-out error by more than {SURE:g} standard errors"
     return Chosen(best, alone, pooled, list(seen.values()), reason)
 
@@ -151,7 +151,8 @@ def standard_error(rows, squares):
     return float(np.sqrt(np.cov(squares, aweights=rows.counts) / n)) if n > 1 else np.inf
 
 
-def _worse(rows, best, other):
+def worse(rows, best, other):
+    """Whether leave-one-out on the real rows finds one Scored worse than another by SURE standard errors."""
     gap = best.path.held_out[best.at] - other.path.held_out[other.at]
     mean = gap @ rows.counts / rows.counts.sum()
     return mean > SURE * standard_error(rows, gap)

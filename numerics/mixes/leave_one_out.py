@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modelcollapse.numerics.mixes.moments import pooled
+from modelcollapse.numerics.provenance.ridge_path import reaching
 from modelcollapse.theory.populations.resolved_directions import of_columns
 
 ALPHAS = np.geomspace(1e-9, 1e2, 45)  # times the trace of C
@@ -58,7 +59,10 @@ def weighted_path(rows, weights, alphas=None):
     mean, level = (gram[0, 1:] / heavy, cross[0] / heavy) if rows.intercept else (0 * gram[0, 1:], 0 * cross[0])
     values, vectors = of_columns(gram[1:, 1:] - heavy * np.outer(mean, mean))
     turned = vectors.T @ (cross[1:] - np.outer(mean, cross[0]))
-    alphas = ALPHAS * (values.sum() or 1.0) if alphas is None else alphas
+    if alphas is None:
+        alphas = ALPHAS * (values.sum() or 1.0)
+        if 2 * len(values) <= np.sum(rows.counts > 0):  # few directions, none of which is an artefact of few rows
+            alphas = reaching(alphas, min(1e-2 * values.min(initial=np.inf), alphas[0]))
     inverse = 1 / (values + alphas[:, None])
     along = inverse[:, :, None] * turned
     centred = (rows.features - mean) @ vectors

@@ -7,6 +7,18 @@ import numpy as np
 _POINTS = 40
 
 
+def reaching(grid, end):
+    """A geometric grid, continued in its own steps on the side where it does not reach an end.
+
+    >>> reaching(np.array([1.0, 10.0]), 0.02).round(6).tolist()
+    [0.01, 0.1, 1.0, 10.0]
+    """
+    step = np.log(grid[1] / grid[0])
+    below, above = (int(np.ceil(max(0.0, np.log(x) / step) - 1e-9)) for x in (grid[0] / end, end / grid[-1]))
+    k = np.arange(1, max(below, above) + 1)
+    return np.concatenate([grid[0] * np.exp(-step * k[:below][::-1]), grid, grid[-1] * np.exp(step * k[:above])])
+
+
 @dataclass(frozen=True)
 class RidgePath:
     """Kernel matrix and labels in the kernel's eigenbasis, after centring.
@@ -35,6 +47,11 @@ class RidgePath:
     def exhausted(self):
         """Whether the rows show the whole feature space, so that what lies outside is noise."""
         return bool(self.null) and (self.dim is None or self.dim <= len(self.values))
+
+    @property
+    def lowest(self):
+        """A ridge that shrinks no direction: of columns in units however far apart, if the rows show all there are."""
+        return 1e-2 * self.values[-1] / self.rows if self.exhausted and self.values.size else np.inf
 
     def __call__(self, ridge):
         """κ, GCV and df_1 at ridges λ (L,), three arrays (L,).

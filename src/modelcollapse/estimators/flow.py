@@ -14,6 +14,7 @@ are the time k·h, and a loop that descends the mean squared error itself moves 
 import numpy as np
 
 from modelcollapse.estimators.shared import CollapseAware
+from modelcollapse.numerics.provenance.ridge_path import reaching
 from modelcollapse.numerics.stopping_criterion import complex_ridges, learned, stopping_curve
 from modelcollapse.theory.pipelines.filters import TIME
 
@@ -90,7 +91,11 @@ class CollapseAwareGradientFlow(CollapseAware):
         self.time_ = time
 
     def _candidates(self, path):
-        return self._strengths(path, self.times, lambda scale: np.geomspace(1e-2, 1e9, 133) / scale, TIME)
+        def auto(scale):
+            grid = np.geomspace(1e-2, 1e9, 133) / scale
+            return reaching(grid, max(1 / path.lowest, grid[-1]))
+
+        return self._strengths(path, self.times, auto, TIME)
 
     def _leave_one_out(self, path, times):
         return stopping_curve(path, times)[:2]

@@ -4,7 +4,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modelcollapse.numerics.mixes.choice import Beliefs, Chosen, Scored, beliefs, choose, score, standard_error
+from modelcollapse.numerics.mixes.choice import (
+    SURE,
+    Beliefs,
+    Chosen,
+    Scored,
+    beliefs,
+    choose,
+    score,
+    standard_error,
+    worse,
+)
 from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
 from modelcollapse.numerics.mixes.moments import Rows, rows_of
 from modelcollapse.numerics.mixes.teachers import known_teachers
@@ -144,6 +154,14 @@ def _notes(rows, chosen):
                 f"{'weight 0' if rival is chosen.alone else 'equal weights'} by themselves: the choice rests on the "
                 "model of the synthetic labels"
             )
+    lone = best._replace(at=int(best.path.loss.argmin()))
+    if lone.at < best.at and worse(rows, best, lone):
+        times = best.path.alphas[best.at] / best.path.alphas[lone.at]
+        notes.append(
+            f"leave-one-out on the real rows finds a penalty {times:.1g} times smaller better by more than "
+            f"{SURE:g} standard errors: the model of the labels takes coefficients to be of one size; if columns "
+            "differ in their units, standardise them (sklearn.preprocessing.StandardScaler)"
+        )
     return notes
 
 

@@ -19,6 +19,7 @@ from modelcollapse.estimators.mix import (
 from modelcollapse.estimators.mix_origins import read_mix
 from modelcollapse.estimators.shared import SURE, CollapseAware, counts_of
 from modelcollapse.numerics.provenance.refit_path import refit_path
+from modelcollapse.numerics.provenance.ridge_path import reaching
 from modelcollapse.theory.numbers.domains import RIDGE
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.pipelines.filters import REFIT_WEIGHT
@@ -321,7 +322,8 @@ class CollapseAwareRidge(CollapseAware):
 
     def _candidates(self, path):
         def auto(scale):
-            return np.geomspace(1e-9, 1e2, 133) * scale
+            grid = np.geomspace(1e-9, 1e2, 133) * scale
+            return reaching(grid, min(path.lowest, grid[0]))
 
         return self._strengths(path, self.ridges, auto, replace(RIDGE, high_open=True))
 
