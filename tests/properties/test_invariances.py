@@ -54,10 +54,14 @@ def same(level, recipe, factor=1.0, **change):
 def barely_trained(recipe):
     """Whether training has learned so little that rounding shows in its variance (docs/limits.md)."""
     largest, least = max(s for s, _, _ in recipe.atoms), {"flow": 1e-6, "iterated": 1e-6, "refits": 1e-3}
+
+    def seen(labels):  # the largest eigenvalue, of weighted inputs; shifted ones are square roots
+        return labels.weight * (largest**0.5 if labels.shifted else largest)
+
     for step in recipe.steps:
         if step.kind in least:
             time = step.number if step.kind == "flow" else 1 / step.number
-            if time * largest * max(labels.weight for labels in step.sources) < least[step.kind]:
+            if time * max(seen(labels) for labels in step.sources) < least[step.kind]:
                 return True
     return False
 
@@ -181,6 +185,17 @@ FOUND = {
         "units",
         "hard",
         flows(Labels(((0, 1.0),), 8.0, 0.0, 1e-12, True), Labels(((1, 1.0),), 2.2, 1.67e7, 1e-5, True), TWO_ATOMS),
+    ),
+    "refits on shifted inputs that barely start": (
+        "equal eigenvalues in one atom",
+        "hard",
+        Recipe(
+            ((1e9, 1e-10, 1.0), (0.00127, 1.0, 1.0), (1.0, 1.0, 1.0)),
+            (
+                Step("ridge", (Labels(((0, 1.0),), 1.0, 1.0),), 1.0),
+                Step("refits", (Labels(((1, 1.0),), 1.0, 0.0, 1e-12, True),), 1.0),
+            ),
+        ),
     ),
     "a source that diverges, of other inputs": (
         "the order of sources",
