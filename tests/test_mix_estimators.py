@@ -87,6 +87,8 @@ def test_a_signal_in_small_units_is_reached_or_said_to_be_missed(unit):
     chosen = mc.CollapseAwareRidge(weights="auto")
     with pytest.warns(UserWarning, match="leave-one-out"):
         assert chosen.fit(X, y, origin).score(X, y) > 0.5
+    with pytest.warns(UserWarning, match="finds the penalty 0 better than"):  # whatever the order of the ridges
+        mc.CollapseAwareRidge(weights="auto", ridges=[10.0, 1e-6, 0.0]).fit(X, y, origin)
     standardised = mc.CollapseAwareRidge(weights="auto").fit(X / [unit, 1], y, origin)
     assert standardised.score(X / [unit, 1], y) > 0.99
 

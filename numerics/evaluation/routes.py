@@ -8,6 +8,7 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.surfaces import surface
 from modelcollapse.numerics.evaluation.training_curves import training_curve
@@ -61,9 +62,10 @@ def _directly(question, grid):
 
 
 def errors_of_fits(question):
-    """Test errors of all fits of a pipeline on a spectrum, those on the way included, and flags: (fits, *grid), (grid).
+    """Test errors (fits, *grid) of all fits of a pipeline on a spectrum, those on the way to the last one included.
 
-    One walk serves them all: a loop's errors over its rounds are those of its last model's ancestors.
+    One walk serves them all: a loop's errors over its rounds are those of its last model's ancestors. Raises what
+    `predict` raises.
     """
 
     def run(numbers, atoms, shifts, tested):
@@ -73,7 +75,9 @@ def errors_of_fits(question):
 
     count = sum(isinstance(step, FitStep) for step in question.reading.steps)
     *errors, converged = evaluate_on(question.grid, run, count + 1, question.alive, share=True, effort=question.effort)
-    return np.array(errors), converged
+    require_found(converged)
+    require_finite(*errors)
+    return np.array(errors)
 
 
 def _all(converged):

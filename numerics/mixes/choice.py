@@ -153,6 +153,11 @@ def standard_error(rows, squares):
 
 def worse(rows, best, other):
     """Whether leave-one-out on the real rows finds one Scored worse than another by SURE standard errors."""
-    gap = best.path.held_out[best.at] - other.path.held_out[other.at]
-    mean = gap @ rows.counts / rows.counts.sum()
-    return mean > SURE * standard_error(rows, gap)
+    mean, error = gap(rows, best, other)
+    return mean > SURE * error
+
+
+def gap(rows, one, other):
+    """By how much leave-one-out on the real rows finds one Scored worse than another, and the standard error."""
+    squares = one.path.held_out[one.at] - other.path.held_out[other.at]
+    return squares @ rows.counts / rows.counts.sum(), standard_error(rows, squares)

@@ -133,13 +133,13 @@ def judged_sources(step):
     for source in step.sources:
         labellers = tuple(range(place, place + len(source.labellers)))
         place += len(labellers) + len(source.judges)
-        form, keep = (None if x is None else x for x in (source.link, source.keep))
+        link, keep = source.link, source.keep
         found.append(
             Judged(
                 labellers,
                 None if keep is None else place - 1,
                 keep is not None and keep.model == source.parent,
-                None if form is None else form.form,
+                None if link is None else link.form,
                 None if keep is None else keep.keep,
             )
         )

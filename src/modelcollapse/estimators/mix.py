@@ -11,6 +11,7 @@ from modelcollapse.numerics.mixes.choice import (
     Scored,
     beliefs,
     choose,
+    gap,
     score,
     standard_error,
     worse,
@@ -145,20 +146,19 @@ def _notes(rows, chosen):
         notes.append(f"{chosen.reason}: all rows are weighed alike")
     else:
         rival = min(chosen.alone, chosen.pooled, key=lambda one: one.best)
-        gap = rival.path.held_out[rival.at] - best.path.held_out[best.at]
-        mean = gap @ rows.counts / rows.counts.sum()
+        mean, error = gap(rows, rival, best)
         gain = 1 - best.best / rival.best if rival.best > 0 else 0.0
-        if gain > _SMALL_GAIN and mean < standard_error(rows, gap):
+        if gain > _SMALL_GAIN and mean < error:
             notes.append(
-                f"{len(gap)} real rows are too few to tell the chosen weights from "
+                f"{len(rows.counts)} real rows are too few to tell the chosen weights from "
                 f"{'weight 0' if rival is chosen.alone else 'equal weights'} by themselves: the choice rests on the "
                 "model of the synthetic labels"
             )
     lone = best._replace(at=int(best.path.loss.argmin()))
-    if lone.at < best.at and worse(rows, best, lone):
-        times = best.path.alphas[best.at] / best.path.alphas[lone.at]
+    penalty, smaller = best.path.alphas[best.at], best.path.alphas[lone.at]
+    if smaller < penalty and worse(rows, best, lone):
         notes.append(
-            f"leave-one-out on the real rows finds a penalty {times:.1g} times smaller better by more than "
+            f"leave-one-out on the real rows finds the penalty {smaller:.2g} better than {penalty:.2g} by more than "
             f"{SURE:g} standard errors: the model of the labels takes coefficients to be of one size; if columns "
             "differ in their units, standardise them (sklearn.preprocessing.StandardScaler)"
         )
