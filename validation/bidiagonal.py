@@ -78,5 +78,5 @@ def _tridiagonal(main, off, right):
     couplings[:, : size - 1] = off
     *_, solution, failed = _ptsv(main.ravel(), couplings.ravel()[:-1], right.ravel())
     if failed:
-        raise FloatingPointError("a tridiagonal system lost its positive pivots; give the fit a larger ridge")
+        raise RuntimeError("a tridiagonal system lost its positive pivots; give the fit a larger ridge")
     return solution.reshape(batch, size)

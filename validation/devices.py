@@ -161,7 +161,7 @@ def _solved(pair):
 def _checked(fitted, trials):
     fitted = np.asarray(fitted)[: len(trials)]
     if np.isnan(fitted).any():
-        raise FloatingPointError(
+        raise RuntimeError(
             "a fit is too ill-conditioned for the normal equations; simulate with backend='numpy', which falls back "
             "on a singular value decomposition"
         )

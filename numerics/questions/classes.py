@@ -18,7 +18,7 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
-from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.walk import last_moments
 from modelcollapse.numerics.steps.angles import angle
@@ -111,9 +111,5 @@ def angles(question):
 
     *found, converged = evaluate_on(grid, run, 5, question.alive, share=True, effort=question.effort)
     require_found(converged, grid.shape)
-    if np.isnan(found[0]).any():
-        raise FloatingPointError(
-            "the angle to the truth is not a number: a label model has infinite variance behind a link; give it a "
-            "ridge, or samples further from the dimension"
-        )
+    require_finite(found[0], what="the angle to the truth")
     return Angles(*found)

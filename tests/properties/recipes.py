@@ -87,6 +87,13 @@ class Recipe:
             models.append(_fitted(step, number, models, sources_of, louder * scale**0.5))
         return models[-1]
 
+    def behind_links(self):
+        """The recipes of the fits whose labels pass through a link."""
+        places = {
+            k for step in self.steps if step.kind in ("clipped", "kept") for one in step.sources for k, _ in one.models
+        }
+        return [replace(self, steps=self.steps[:k]) for k in sorted(places) if k]
+
 
 def _mixed(terms):
     (model, coefficient), *others = terms
