@@ -35,10 +35,11 @@ from jaxtyping import Float
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.arrays import Array
 from modelcollapse.numerics.duals import Dual, value_of
-from modelcollapse.numerics.equivalents.symmetric import definite, factored, inverse, solve
+from modelcollapse.numerics.equivalents.next_order import NextOrder
+from modelcollapse.numerics.equivalents.symmetric import definite, diagonal, diagonal_of, factored, inverse, solve
 from modelcollapse.theory.populations.factors import factor_of
 
-__all__ = ["Medium", "Selection", "UsedRows", "diagonal_of", "medium", "spread_noise"]
+__all__ = ["Medium", "Selection", "UsedRows", "medium", "spread_noise"]
 
 STEPS = 80
 PRECISION = 1e-11  # relative, of the last Newton step
@@ -46,21 +47,41 @@ ROUNDING = 1e-5  # where steps stop to shrink: rounding of K moves the smallest 
 
 
 class Selection(NamedTuple):
-    """What is drawn: chances τ and weights ω of the n rows used, and the unnormalised ridge Tλ."""
+    """What is drawn: chances τ and weights ω of the n rows used, the unnormalised ridge Tλ, the number T of rows, and
+    the places of each pool among the n."""
 
     chance: Float[Array, " n"]
     weight: Float[Array, " n"]
     penalty: Any
     samples: Any
+    pools: list
 
 
 class Medium(NamedTuple):
-    """The equivalent of a fit: Γ and κ, up to the scale of (5), the hat matrix KΓ on all rows, and `converged`."""
+    """The equivalent of a fit: Γ and κ, up to the scale of (5), the hat matrix KΓ on all rows, and `converged`.
+
+    further : what is left of it to the next order, None where all rows are drawn or no root was found
+    """
 
     gamma: Float[Array, "n n"]
     kappa: Float[Array, " n"]
     hat: Float[Array, "M n"]
     converged: Any
+    further: Any = None
+
+    @property
+    def mean_hat(self):
+        """K E G on all rows."""
+        return self.hat if self.further is None else self.further.hat
+
+
+class Further(NamedTuple):
+    """The `NextOrder` of a medium and its strength; 1 − DΓ; KΓ(1 − DΓ) on all rows."""
+
+    order: NextOrder
+    strength: Any
+    turn: Float[Array, "n n"]
+    hat: Float[Array, "M n"]
 
 
 class UsedRows:
@@ -94,14 +115,27 @@ class UsedRows:
 
 def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
     """The Medium of a fit; `start`: a point for Newton, of another ridge on the same rows."""
-    values = Selection(*map(value_of, selection))
+    values = Selection(*map(value_of, selection[:-1]), selection.pools)
     form = _LeastSquares(rows) if rows.rank < values.samples else _Interpolating(rows)
     kappa, converged = _root(form, values, start)
     if any(isinstance(x, Dual) for x in selection):
         kappa = _in_first_order(form, selection, values, kappa)
     gamma = form.resolvent(selection, kappa)
     inner = np.eye(len(rows.used)) - gamma * kappa[:, None]
-    return Medium(gamma, kappa, rows.joined(inner, form.outer(selection, gamma, kappa)), converged)
+    found = Medium(gamma, kappa, rows.joined(inner, form.outer(selection, gamma, kappa)), converged)
+    return found._replace(further=_further(found, selection)) if converged and np.any(values.chance < 1) else found
+
+
+def _further(found, selection):
+    """The Further of a medium; its r is the relative part of the next order in tr K E G² K, what noise leaves in f̂."""
+    gamma, nothing = found.gamma, 0 * found.kappa
+    order = NextOrder(gamma, selection.chance, selection.pools)
+    inner, seen, turned = spread_noise(found, selection, 1 + nothing, nothing), found.hat.T @ found.hat, order.turned()
+    change = order.shifted((gamma * inner) @ gamma)
+    part = (((2 * turned) * inner + change) * seen).sum() / (diagonal_of(seen) * inner).sum()
+    strength = 1 / duals.sqrt(1 + part * part)
+    turn = np.eye(len(inner)) - strength * turned
+    return Further(order, strength, turn, found.hat @ turn)
 
 
 class _Interpolating:
@@ -148,18 +182,6 @@ class _LeastSquares:
 
     def outer(self, selection, gamma, kappa):
         return self.rows.factor_of_others @ self._learned(selection, kappa)[1]
-
-
-def diagonal(values):
-    """The diagonal matrix of a vector."""
-    return values * np.eye(len(values))
-
-
-def diagonal_of(matrix):
-    """The diagonal of a matrix."""
-    if isinstance(matrix, Dual):
-        return Dual(np.diag(matrix.value).copy(), np.einsum("kii->ki", matrix.tangents).copy())
-    return np.diag(matrix).copy()
 
 
 def spread_noise(medium, selection, noise, square):

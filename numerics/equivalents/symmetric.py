@@ -1,4 +1,4 @@
-"""Inverses and solutions of symmetric positive definite systems, for NumPy arrays and dual numbers.
+"""Inverses, solutions and diagonals of symmetric positive definite matrices, for NumPy arrays and dual numbers.
 
 A matrix that is not positive definite has the inverse NaN: whoever asks checks.
 """
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.numerics.arrays import differentiable
+from modelcollapse.numerics.duals import Dual
 
-__all__ = ["definite", "factored", "inverse", "solve"]
+__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "solve"]
 
 
 @functools.cache
@@ -62,3 +63,15 @@ def solve(matrix, right):
 def factored(factor, right):
     """The solution (n, k) by the factor of `definite`."""
     return _lapack("potrs")(factor, right, lower=1)[0] if len(factor) else right
+
+
+def diagonal(values):
+    """The diagonal matrix of a vector."""
+    return values * np.eye(len(values))
+
+
+def diagonal_of(matrix):
+    """The diagonal of a matrix."""
+    if isinstance(matrix, Dual):
+        return Dual(np.diag(matrix.value).copy(), np.einsum("kii->ki", matrix.tangents).copy())
+    return np.diag(matrix).copy()

@@ -5,6 +5,7 @@ points of a grid: the medium of a fit (its ridge, rows and weights) and the mode
 """
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitS
 
 __all__ = ["OnRows"]
 
-MODELS, MEDIA = 2**28, 2**27  # bytes that are kept
+MODELS, MEDIA = 2**28, 2**28  # bytes that are kept
 
 
 class _Function:
@@ -109,7 +110,9 @@ class OnRows:
         if names not in self.used:
             used = np.concatenate([self.rows.pools[pool] for pool in names])
             self.used[names] = UsedRows(self.rows.kernel_matrix, self.rows.factor.shape[1], used)
-        selection = Selection(duals.concatenate(chances), duals.concatenate(weights), ridge * samples, drawn)
+        starts = np.cumsum([0, *(len(rows) for rows, _, _ in groups)])
+        pools = [np.arange(start, stop) for start, stop in itertools.pairwise(starts)]
+        selection = Selection(duals.concatenate(chances), duals.concatenate(weights), ridge * samples, drawn, pools)
         return self.used[names], selection, groups
 
     def scales(self, place, step):
@@ -126,7 +129,7 @@ class OnRows:
     def medium(self, rows, selection):
         """The Medium, kept where its numbers are plain, from the root nearest in ridge on the same rows."""
         asked = (id(rows), float(value_of(selection.penalty)))
-        same = (*asked[:1], *(value_of(x).tobytes() for x in selection[:2]))
+        same = (*asked[:1], *(value_of(x).tobytes() for x in (selection.chance, selection.weight)))
         roots = self.roots.setdefault(same, {})
         near = min(roots, key=lambda penalty: abs(np.log((penalty + 1e-300) / (asked[1] + 1e-300))), default=None)
 
@@ -138,7 +141,7 @@ class OnRows:
 
         if any(isinstance(x, Dual) for x in selection):
             return make()
-        return self.media.get((same, asked[1]), make, 16 * rows.block.size)
+        return self.media.get((same, asked[1]), make, 72 * rows.block.size)
 
 
 def _fit(here, step, models, joint):
@@ -154,11 +157,7 @@ def _fit(here, step, models, joint):
         found = here.medium(rows, selection)
         labels = _labels(here, groups, models, joint)
         fitted = fit_rows(found, selection, rows, here.targets, labels)
-        hat, inner = found.hat, fitted.inner
-
-        def covariance():
-            whole = (hat * inner) @ hat.T
-            return whole if labels.covariance is None else whole + hat @ labels.covariance @ hat.T
+        hat = found.mean_hat
 
         unseen, start = {}, 0
         for pool_rows, group, _ in groups:
@@ -166,15 +165,16 @@ def _fit(here, step, models, joint):
             unseen[group[0].pool] = fitted.unseen_deviation[start:stop], fitted.unseen_variance[start:stop]
             start = stop
 
-        bound = added_up(hat, labels.bound) + np.square(value_of(hat)) @ value_of(inner)
-        return _Function(fitted.deviation, covariance, unseen, key and object(), bound), found
+        bound = added_up(hat, labels.bound) + np.square(value_of(hat)) @ value_of(fitted.inner)
+        covariance = functools.partial(fitted.covariance, labels.covariance, found.hat, hat)
+        return _Function(fitted.deviation, covariance, unseen, key and object(), bound), hat, found.converged
 
-    size = 16 * len(here.targets) ** 2
-    moments, found = make() if key is None else here.models.get(key, make, size)
+    size = 40 * len(here.targets) ** 2
+    moments, hat, converged = make() if key is None else here.models.get(key, make, size)
     projections = []
     for source in step.sources:
-        projections.append(_projection(found.hat, groups, source))
-    return moments, tuple(projections), (found.converged,)
+        projections.append(_projection(hat, groups, source))
+    return moments, tuple(projections), (converged,)
 
 
 def _null(here, step):

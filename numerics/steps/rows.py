@@ -25,8 +25,9 @@ from jaxtyping import Float
 
 from modelcollapse.numerics.arrays import Array, namespace
 from modelcollapse.numerics.duals import value_of
-from modelcollapse.numerics.equivalents.rows import diagonal_of, spread_noise
+from modelcollapse.numerics.equivalents.rows import spread_noise
 from modelcollapse.numerics.equivalents.shares import not_negative
+from modelcollapse.numerics.equivalents.symmetric import diagonal, diagonal_of
 
 __all__ = ["Fitted", "Labels", "added_up", "bounded", "fit_rows", "spread_of"]
 
@@ -44,12 +45,21 @@ class Labels(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A fit: deviation of its mean (M,), its inner noise q (n,), deviation and variance on unseen rows (n,)."""
+    """A fit: deviation of its mean (M,), its inner noise q (n,), deviation and variance on unseen rows (n,), and what
+    the next order adds to its covariance, in the medium: H · added · Hᵀ, (n, n) or None."""
 
     deviation: Float[Array, " M"]
     inner: Float[Array, " n"]
     unseen_deviation: Float[Array, " n"]
     unseen_variance: Float[Array, " n"]
+    added: Any = None
+
+    def covariance(self, labels, hat, mean_hat):
+        """Cov f̂ (M, M), by the labels (n, n) and the hat matrices of the medium."""
+        whole = (mean_hat * self.inner) @ mean_hat.T
+        if labels is not None:
+            whole = whole + mean_hat @ labels @ mean_hat.T
+        return whole if self.added is None else whole + hat @ self.added @ hat.T
 
 
 def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
@@ -58,16 +68,46 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     deviation, covariance, noise, bound = labels
     label = targets[used] - deviation
     pulled, scale = gamma @ label, diagonal_of(gamma)
-    square = pulled * pulled
-    if covariance is not None:
-        square = square + diagonal_of(gamma @ covariance @ gamma)
+    half = None if covariance is None else gamma @ covariance
+    spread = None if half is None else half @ gamma
+    square = pulled * pulled if spread is None else pulled * pulled + diagonal_of(spread)
     inner = spread_noise(medium, selection, noise, square)
-    kept = deviation + medium.kappa * pulled
-    outer = targets[rows.others] - medium.hat[rows.others] @ label
     left_out = np.eye(len(used)) - gamma / scale[:, None]
-    return Fitted(
-        rows.joined(kept, outer), inner, deviation + pulled / scale, spread_of(left_out, covariance, inner, bound)
-    )
+    unseen, variance = deviation + pulled / scale, spread_of(left_out, covariance, inner, bound)
+    turned, added = label, None
+    if medium.further is not None:
+        order, strength, turn, _ = medium.further
+        turned, seen = turn @ label, gamma * inner
+        moved = pulled[:, None] * pulled[None] + seen @ gamma
+        change = (turn * inner) @ turn.T - diagonal(inner)
+        if covariance is not None:
+            seen, moved = seen + half, moved + spread
+            change = change + (turn @ covariance @ turn.T - covariance)
+        added = order.shifted(moved) * -strength
+        less, wider = _further(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
+        unseen, variance = unseen - less, namespace(variance, wider).maximum(variance + wider, 0.0)
+    kept = deviation + (label - turned) + medium.kappa * (gamma @ turned)
+    outer = targets[rows.others] - medium.hat[rows.others] @ turned
+    return Fitted(rows.joined(kept, outer), inner, unseen, variance, added)
+
+
+def _further(medium, selection, label, pulled, turned, excess, seen, change):
+    """What the next order changes in mean and variance on unseen rows, by (4).
+
+    pulled : Γℓ; turned : (1 − DΓ)ℓ; excess : N − q; seen : ΓC for C = V + diag q; change : of C
+    """
+    gamma, kappa, turn, scale = medium.gamma, medium.kappa, medium.further.turn, diagonal_of(medium.gamma)
+    varies = value_of(selection.chance) < 1
+    missing, penalty = 1 - selection.chance + ~varies, kappa - (1 - selection.chance) / scale
+    learned, turning = gamma @ turned, gamma @ change
+    inside = diagonal_of(change) + turned**2 - label**2
+    once = diagonal_of(turning) + learned * turned - pulled * label
+    twice = (turning * gamma).sum(1) + learned**2 - pulled**2
+    crossed = ((seen.T + gamma * excess[:, None]) * turn.T).sum(1) - diagonal_of(seen) - excess * scale
+    crossed = crossed + label * (turn.T @ pulled - pulled)
+    wider = inside - 2 * kappa * once + (kappa**2 - penalty**2) * twice + 2 * penalty * crossed
+    less = (pulled - learned) / scale - (label - turned) / missing
+    return less * varies, (wider / missing - 2 * (label - pulled / scale) * less - less**2) * varies
 
 
 def spread_of(maps, covariance, inner, bound=None):

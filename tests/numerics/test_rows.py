@@ -132,7 +132,8 @@ def test_the_root_is_the_largest_and_no_variance_is_negative(data, part, ridge):
     count = len(data.targets)
     samples = max(1.0, part * count)
     rows = UsedRows(data.kernel_matrix, data.factor.shape[1], np.arange(count))
-    selection = Selection(np.full(count, samples / count), np.ones(count), samples * 10.0**ridge, samples)
+    chance, pool = np.full(count, samples / count), np.arange(count)
+    selection = Selection(chance, np.ones(count), samples * 10.0**ridge, samples, [pool])
     found = medium(rows, selection)
     assert found.converged
     for start in (1e3, 1e6):  # from further above the same root, within its condition

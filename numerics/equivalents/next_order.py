@@ -1,0 +1,128 @@
+r"""What the equivalent of a random subset of rows leaves out, to first order in 1/T.
+
+Let W(K) = E log det(PKP + Λ) on the rows that are drawn. Its derivatives are what a fit needs: ∂W/∂K = E G and
+−∂_ε E G(K + εC) = E G C G. The equivalent of `rows` takes W for the stationary value of a sum over single rows. To the
+next order there are the rings of pairs of rows that scatter into each other,
+
+    W_1 = tr f(A),   f(x) = ½[log(1 − x) − x/(1 − x) + x²],   A_ij = a_i a_j Γ_ij² for i ≠ j, A_ii = 0,            (1)
+
+with a_i² = (1 − τ_i)/(τ_i Γ_ii²), and, because a pool gives exactly T_g of its M_g rows, not each by a lot of its own,
+
+    W_2 = −½ Σ_g T_g (1 − τ_g) ∂²W/∂T_g² = ½ Σ_g τ_g (1 − τ_g)/M_g u_gᵀ Q (1 − βQ)^{-1} u_g,                      (2)
+
+Q = Γ∘Γ, β_i = (1 − τ_i)/Γ_ii², u_g = 1/Γ_ii on the rows of pool g, 0 elsewhere. Both depend on K by Γ alone, so that K
+is changed by Y = ∂(W_1 + W_2)/∂Γ, and κ with it, as by any change of K. With Γ̇ = −P, P = Γ(C + diag(κ̇ + κ'))Γ,
+
+    E G ≃ Γ − ΓDΓ,     D = Y + diag y,     S y = diag(ΓYΓ),                                                         (3)
+    E G C G ≃ (1 − ΓD) P (1 − DΓ) − Γ D'[P] Γ.                                                                      (4)
+
+(1) is the sum over rings in a theory of n → 0 replicas: pairs of rows exchange a symmetric n × n matrix, which has
+n(n + 1)/2 − 1 components with eigenvalue A and one with (1 + n/2) A; a ring of two is counted three times. Where few
+rows decide, the series does not converge: D is used with a strength 1/√(1 + r²), r its relative part in the variance
+that label noise leaves. Derived here.
+"""
+
+import numpy as np
+
+from modelcollapse.numerics import duals
+from modelcollapse.numerics.duals import value_of
+from modelcollapse.numerics.equivalents.symmetric import diagonal, diagonal_of, inverse
+
+__all__ = ["NextOrder"]
+
+
+class NextOrder:
+    """W_1 + W_2 of a medium Γ (n, n); rows are drawn with chances τ (n,) from pools, a list of places among the n."""
+
+    def __init__(self, gamma, chance, pools):
+        self.gamma, self.scale, self.chance = gamma, diagonal_of(gamma), chance
+        self.amplitude = duals.sqrt((1 - chance) / chance) / self.scale
+        self.rings = self._scattered(gamma * gamma)
+        self.resolvent = inverse(np.eye(len(gamma)) - self.rings)
+        self.slope = _off_diagonal(self.rings - 0.5 * (self.resolvent + self.resolvent @ self.resolvent))  # f'(A)
+        self.counts = [_Count(self, pool) for pool in pools if np.any(value_of(chance)[pool] < 1)]
+        push = self.push()
+        self.pulled = push @ gamma
+        self.unit = self.resolvent @ (self.amplitude * (gamma * self.pulled).sum(0))  # y = a · unit, as S^{-1} = aXa
+        self.own = self.amplitude * self.unit  # y
+        self.shift = push + diagonal(self.own)
+
+    def turned(self):
+        """DΓ (n, n)."""
+        return self.pulled + self.own[:, None] * self.gamma
+
+    def _scattered(self, matrix):
+        return _off_diagonal(matrix * self.amplitude[:, None] * self.amplitude[None])
+
+    def shifted(self, moved):
+        """D'[Γ̇] (n, n) for a symmetric change Γ̇ of the medium."""
+        a, push = self.amplitude, self.pushed(moved)
+        right = ((self.gamma @ push) * self.gamma).sum(1) + 2 * (moved * self.pulled).sum(0)
+        right = right + 2 * ((self.gamma * moved) @ self.own)
+        own = 2 * diagonal_of(moved) * self.unit / (self.chance * self.scale)
+        return push + diagonal(a * (self.resolvent @ (a * right - own)))
+
+    def push(self):
+        """Y (n, n)."""
+        within = (self.slope * self.rings).sum(1) / self.scale
+        total = 2 * self._scattered(self.slope * self.gamma) - diagonal(2 * within)
+        for count in self.counts:
+            total = total + count.push()
+        return total
+
+    def pushed(self, moved):
+        """Y'[Γ̇] (n, n)."""
+        scale, gamma = self.scale, self.gamma
+        relative = diagonal_of(moved) / scale
+        shrinks = relative[:, None] + relative[None]
+        rings = 2 * self._scattered(gamma * moved) - self.rings * shrinks
+        resolvent = self.resolvent @ rings @ self.resolvent
+        twice = resolvent @ self.resolvent
+        slope = _off_diagonal(rings - 0.5 * (resolvent + twice + twice.T))
+        within = (slope * self.rings + self.slope * rings - self.slope * self.rings * relative[:, None]).sum(1) / scale
+        total = 2 * self._scattered(slope * gamma + self.slope * (moved - gamma * shrinks)) - diagonal(2 * within)
+        for count in self.counts:
+            total = total + count.pushed(moved)
+        return total
+
+
+def _off_diagonal(matrix):
+    return matrix - diagonal(diagonal_of(matrix))
+
+
+class _Count:
+    """One pool's part of (2): l = (1 − βQ)^{-1}u and w = Q l, so that W_2 = ½ c uᵀw."""
+
+    def __init__(self, order, pool):
+        self.order, scale = order, order.scale
+        inside = np.zeros(len(scale))
+        inside[pool] = 1
+        chance = order.chance[pool][0]
+        self.share, self.inside = chance * (1 - chance) / len(pool), inside
+        self.left = self._solved(inside / scale)
+        self.right = self._squares(self.left)
+
+    def _squares(self, vector):
+        return (self.order.gamma * self.order.gamma) @ vector
+
+    def _solved(self, vector):
+        """(1 − βQ)^{-1} of a vector."""
+        a = self.order.amplitude
+        return vector + a * (self.order.resolvent @ (a * self._squares(vector)))
+
+    def push(self):
+        order, left, right = self.order, self.left, self.right
+        own = self.inside * right / order.scale**2 + (1 - order.chance) * right**2 / order.scale**3
+        return (order.gamma * left[:, None] * left[None] - diagonal(own)) * self.share
+
+    def pushed(self, moved):
+        order, left, right, scale = self.order, self.left, self.right, self.order.scale
+        relative = diagonal_of(moved) / scale
+        squares = 2 * ((order.gamma * moved) @ left)  # Q̇ l
+        start = (1 - order.chance) / scale**2 * (squares - 2 * relative * right) - self.inside * relative / scale
+        turned = self._solved(start)
+        grown = squares + self._squares(turned)
+        own = self.inside * (grown - 2 * relative * right) / scale**2
+        own = own + (1 - order.chance) * right * (2 * grown - 3 * relative * right) / scale**3
+        outer = turned[:, None] * left[None]
+        return (order.gamma * (outer + outer.T) + moved * left[:, None] * left[None] - diagonal(own)) * self.share
