@@ -18,8 +18,8 @@ is changed by Y = ∂(W_1 + W_2)/∂Γ, and κ with it, as by any change of K. W
 
 (1) is the sum over rings in a theory of n → 0 replicas: pairs of rows exchange a symmetric n × n matrix, which has
 n(n + 1)/2 − 1 components with eigenvalue A and one with (1 + n/2) A; a ring of two is counted three times. Where few
-rows decide, the series does not converge: D is used with a strength 1/√(1 + r²), r its relative part in the variance
-that label noise leaves. Derived here.
+rows decide, the series does not converge: D is used with a strength 1/√(1 + r²), r = Σ w_i [(1 − A)^{-3}]_ii − 1, the
+rings through a row as D' counts them, with weights w. Derived here.
 """
 
 import numpy as np
@@ -39,13 +39,19 @@ class NextOrder:
         self.amplitude = duals.sqrt((1 - chance) / chance) / self.scale
         self.rings = self._scattered(gamma * gamma)
         self.resolvent = inverse(np.eye(len(gamma)) - self.rings)
-        self.slope = _off_diagonal(self.rings - 0.5 * (self.resolvent + self.resolvent @ self.resolvent))  # f'(A)
+        twice = self.resolvent @ self.resolvent
+        self.slope = _off_diagonal(self.rings - 0.5 * (self.resolvent + twice))  # f'(A)
+        self.through = (twice * self.resolvent).sum(1) - 1
         self.counts = [_Count(self, pool) for pool in pools if np.any(value_of(chance)[pool] < 1)]
         push = self.push()
         self.pulled = push @ gamma
         self.unit = self.resolvent @ (self.amplitude * (gamma * self.pulled).sum(0))  # y = a · unit, as S^{-1} = aXa
         self.own = self.amplitude * self.unit  # y
         self.shift = push + diagonal(self.own)
+
+    def strength(self, weights):
+        """1/√(1 + r²), by weights (n,) of the rows that add up to one."""
+        return 1 / duals.sqrt(1 + (weights * self.through).sum() ** 2)
 
     def turned(self):
         """DΓ (n, n)."""

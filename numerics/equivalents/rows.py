@@ -127,14 +127,12 @@ def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
 
 
 def _further(found, selection):
-    """The Further of a medium; its r is the relative part of the next order in tr K E G² K, what noise leaves in f̂."""
-    gamma, nothing = found.gamma, 0 * found.kappa
-    order = NextOrder(gamma, selection.chance, selection.pools)
-    inner, seen, turned = spread_noise(found, selection, 1 + nothing, nothing), found.hat.T @ found.hat, order.turned()
-    change = order.shifted((gamma * inner) @ gamma)
-    part = (((2 * turned) * inner + change) * seen).sum() / (diagonal_of(seen) * inner).sum()
-    strength = 1 / duals.sqrt(1 + part * part)
-    turn = np.eye(len(inner)) - strength * turned
+    """The Further of a medium: rows count for its strength by the noise that they leave, tr K E G² K."""
+    nothing = 0 * found.kappa
+    order = NextOrder(found.gamma, selection.chance, selection.pools)
+    left = (found.hat * found.hat).sum(0) * spread_noise(found, selection, 1 + nothing, nothing)
+    strength = order.strength(left / left.sum())
+    turn = np.eye(len(nothing)) - strength * order.turned()
     return Further(order, strength, turn, found.hat @ turn)
 
 

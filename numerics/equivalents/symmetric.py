@@ -67,7 +67,7 @@ def factored(factor, right):
 
 def diagonal(values):
     """The diagonal matrix of a vector."""
-    return values * np.eye(len(values))
+    return values * np.eye(len(values)) if isinstance(values, Dual) else np.diag(values)
 
 
 def diagonal_of(matrix):

@@ -102,7 +102,7 @@ def verdict_of(model, prediction):
     """What the agreement test says of another prediction: beyond the interval of the runs and the allowance."""
     found = mc.simulate(model, trials=400, progress=False)
     low, high = found.interval(0.99)
-    allowed = 0.025 + 0.5 / 12
+    allowed = 0.01 + 0.1 * 4 / 12
     return bool(low > prediction * (1 + allowed) or high < prediction * (1 - allowed))
 
 
