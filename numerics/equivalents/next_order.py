@@ -47,15 +47,24 @@ class NextOrder:
         self.pulled = push @ gamma
         self.unit = self.resolvent @ (self.amplitude * (gamma * self.pulled).sum(0))  # y = a · unit, as S^{-1} = aXa
         self.own = self.amplitude * self.unit  # y
-        self.shift = push + diagonal(self.own)
 
     def strength(self, weights):
         """1/√(1 + r²), by weights (n,) of the rows that add up to one."""
         return 1 / duals.sqrt(1 + (weights * self.through).sum() ** 2)
 
+    def shift(self):
+        """D (n, n)."""
+        return self.push() + diagonal(self.own)
+
     def turned(self):
         """DΓ (n, n)."""
         return self.pulled + self.own[:, None] * self.gamma
+
+    def _slope_moved(self, rings):
+        """The change of f'(A) with A."""
+        resolvent = self.resolvent @ rings @ self.resolvent
+        twice = resolvent @ self.resolvent
+        return _off_diagonal(rings - 0.5 * (resolvent + twice + twice.T))
 
     def _scattered(self, matrix):
         return _off_diagonal(matrix * self.amplitude[:, None] * self.amplitude[None])
@@ -82,9 +91,7 @@ class NextOrder:
         relative = diagonal_of(moved) / scale
         shrinks = relative[:, None] + relative[None]
         rings = 2 * self._scattered(gamma * moved) - self.rings * shrinks
-        resolvent = self.resolvent @ rings @ self.resolvent
-        twice = resolvent @ self.resolvent
-        slope = _off_diagonal(rings - 0.5 * (resolvent + twice + twice.T))
+        slope = self._slope_moved(rings)
         within = (slope * self.rings + self.slope * rings - self.slope * self.rings * relative[:, None]).sum(1) / scale
         total = 2 * self._scattered(slope * gamma + self.slope * (moved - gamma * shrinks)) - diagonal(2 * within)
         for count in self.counts:

@@ -72,18 +72,17 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     spread = None if half is None else half @ gamma
     square = pulled * pulled if spread is None else pulled * pulled + diagonal_of(spread)
     inner = spread_noise(medium, selection, noise, square)
-    left_out = np.eye(len(used)) - gamma / scale[:, None]
-    unseen, variance = deviation + pulled / scale, spread_of(left_out, covariance, inner, bound)
+    unseen = deviation + pulled / scale
+    variance = spread_of(np.eye(len(used)) - gamma / scale[:, None], covariance, inner, bound)
     turned, added = label, None
     if medium.further is not None:
         order, strength, turn, _ = medium.further
         turned, seen = turn @ label, gamma * inner
         moved = pulled[:, None] * pulled[None] + seen @ gamma
+        added = order.shifted(moved if spread is None else moved + spread) * -strength
         change = (turn * inner) @ turn.T - diagonal(inner)
         if covariance is not None:
-            seen, moved = seen + half, moved + spread
-            change = change + (turn @ covariance @ turn.T - covariance)
-        added = order.shifted(moved) * -strength
+            seen, change = seen + half, change + (turn @ covariance @ turn.T - covariance)
         less, wider = _further(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
         unseen, variance = unseen - less, namespace(variance, wider).maximum(variance + wider, 0.0)
     kept = deviation + (label - turned) + medium.kappa * (gamma @ turned)

@@ -132,15 +132,15 @@ def test_slopes(name):
     moved = np.random.default_rng(1).standard_normal((COUNT, COUNT))
     moved = moved + moved.T
     known = NextOrder(gamma, chance, pools).shifted(moved)
-    ends = [NextOrder(gamma + step * moved, chance, pools).shift for step in (1e-6, -1e-6)]
+    ends = [NextOrder(gamma + step * moved, chance, pools).shift() for step in (1e-6, -1e-6)]
     assert np.allclose((ends[0] - ends[1]) / 2e-6, known, rtol=1e-6, atol=1e-8 * np.abs(known).max())
-    dual = NextOrder(Dual(gamma, moved[None]), chance, pools).shift
+    dual = NextOrder(Dual(gamma, moved[None]), chance, pools).shift()
     assert np.allclose(dual.tangents[0], known, rtol=1e-12, atol=1e-13 * np.abs(known).max())
 
 
 def test_rows_that_are_drawn_for_certain_stand_still():
     gamma, chance = medium_of(CHANCES["one drawn for certain"])
-    assert np.all(NextOrder(gamma, chance, list(HALVES.values())).shift[6:, 6:] == 0)
+    assert np.all(NextOrder(gamma, chance, list(HALVES.values())).shift()[6:, 6:] == 0)
 
 
 def test_all_rows_but_one_leave_one_out(monkeypatch):
