@@ -18,6 +18,7 @@ import modelcollapse as mc
 
 FEW, MANY = 5, int(os.environ.get("MODELCOLLAPSE_EXAMPLES", "400"))  # pipelines for each property at each level
 RTOL = {"ordinary": 1e-9, "hard": 1e-8, "extreme": 1e-8}
+ANGLES = 1e-7  # between nearly parallel scores: some square roots of what double precision resolves
 SCALES = {"ordinary": 4.0**3, "hard": 4.0**12, "extreme": 4.0**40}
 
 
@@ -72,7 +73,9 @@ def rounding(recipe, known):
     for step in recipe.steps:
         size *= max(1.0, *(sum(abs(c) for _, c in labels.models) for labels in step.sources)) ** 2
     energy = sum(s * signal for s, signal, _ in recipe.atoms)
-    return 1e-13 * size * energy if size > 1 else 1e-15 * energy
+    left = 1e-13 * size * energy if size > 1 else 1e-15 * energy
+    mixed = any(len(labels.models) > 1 for step in recipe.steps if step.kind == "kept" for labels in step.sources)
+    return left + ANGLES * known.test_error if mixed else left
 
 
 def signs(level, recipe):
@@ -167,6 +170,14 @@ UNEVEN = (
     Labels(((0, 1.0),), 6.0, 8e-135, 1e5, True),
 )
 FOUND = {
+    "a verifier that judges nearly its own multiple": (
+        "a source in two",
+        "hard",
+        Recipe(
+            ((0.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.5, 1.0, 1.0)),
+            (Step("kept", (Labels(((0, 0.5), (0, -0.4999999995)), 1.0, 0.0),), 0.0),),
+        ),
+    ),
     "a flow minus nearly itself": (
         "no error is negative and parts add up",
         "hard",
