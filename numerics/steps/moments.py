@@ -87,8 +87,10 @@ def variance_of(coefficients: Float[Array, "*F G P #A"], covariance: Float[Array
     return xp.where(xp.any((coefficients != 0) & alone, -3), np.inf, total)
 
 
+@quiet()
 def combine(learned, covariances):
-    """Covariance of a new predictor with an older one: Σ_g π_g Cov(w_g, older), with None for zero."""
+    """Covariance of a new predictor with an older one: Σ_g π_g Cov(w_g, older), with None for zero; of infinite ones
+    that cancel it is not a number, which `variance_of` does not read."""
     terms = [times(p, value) for p, value in zip(learned, covariances, strict=True) if value is not None]
     return sum(terms[1:], terms[0])
 

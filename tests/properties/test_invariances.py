@@ -170,6 +170,22 @@ UNEVEN = (
     Labels(((0, 1.0),), 6.0, 8e-135, 1e5, True),
 )
 FOUND = {
+    "labels that diverge, and part of them taken off": (
+        "the order of sources",
+        "extreme",
+        Recipe(
+            ((1.0, 1.0, 1.0),),
+            (
+                Step("ridge", (Labels(((0, 1.0),), 1.0, 1.0),), 0.0),
+                Step("ridge", (Labels(((0, 1.0),), 1.0, 0.0), Labels(((1, 1.0),), 1.0, 0.0)), 0.0),
+                Step(
+                    "ridge",
+                    tuple(Labels(models, 1.0, 0.0) for models in (((0, 1.0),), ((1, 1.0),), ((1, 0.5), (2, -0.5)))),
+                    0.0,
+                ),
+            ),
+        ),
+    ),
     "a verifier that judges nearly its own multiple": (
         "a source in two",
         "hard",
