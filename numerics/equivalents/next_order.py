@@ -107,35 +107,37 @@ class _Count:
     """One pool's part of (2): l = (1 − βQ)^{-1}u and w = Q l, so that W_2 = ½ c uᵀw."""
 
     def __init__(self, order, pool):
-        self.order, scale = order, order.scale
-        inside = np.zeros(len(scale))
-        inside[pool] = 1
+        self.gamma, self.scale, self.missing = order.gamma, order.scale, 1 - order.chance
+        self.amplitude, self.resolvent = order.amplitude, order.resolvent
+        self.inside = np.zeros(len(self.scale))
+        self.inside[pool] = 1
         chance = order.chance[pool][0]
-        self.share, self.inside = chance * (1 - chance) / len(pool), inside
-        self.left = self._solved(inside / scale)
+        self.share = chance * (1 - chance) / len(pool)
+        self.left = self._solved(self.inside / self.scale)
         self.right = self._squares(self.left)
 
     def _squares(self, vector):
-        return (self.order.gamma * self.order.gamma) @ vector
+        return (self.gamma * self.gamma) @ vector
 
     def _solved(self, vector):
         """(1 − βQ)^{-1} of a vector."""
-        a = self.order.amplitude
-        return vector + a * (self.order.resolvent @ (a * self._squares(vector)))
+        a = self.amplitude
+        return vector + a * (self.resolvent @ (a * self._squares(vector)))
 
     def push(self):
-        order, left, right = self.order, self.left, self.right
-        own = self.inside * right / order.scale**2 + (1 - order.chance) * right**2 / order.scale**3
-        return (order.gamma * left[:, None] * left[None] - diagonal(own)) * self.share
+        left, right = self.left, self.right
+        own = self.inside * right / self.scale**2 + self.missing * right**2 / self.scale**3
+        return (self.gamma * left[:, None] * left[None] - diagonal(own)) * self.share
 
     def pushed(self, moved):
-        order, left, right, scale = self.order, self.left, self.right, self.order.scale
+        left, right, scale = self.left, self.right, self.scale
         relative = diagonal_of(moved) / scale
-        squares = 2 * ((order.gamma * moved) @ left)  # Q̇ l
-        start = (1 - order.chance) / scale**2 * (squares - 2 * relative * right) - self.inside * relative / scale
-        turned = self._solved(start)
+        squares = 2 * ((self.gamma * moved) @ left)  # Q̇ l
+        turned = self._solved(
+            self.missing / scale**2 * (squares - 2 * relative * right) - self.inside * relative / scale
+        )
         grown = squares + self._squares(turned)
         own = self.inside * (grown - 2 * relative * right) / scale**2
-        own = own + (1 - order.chance) * right * (2 * grown - 3 * relative * right) / scale**3
+        own = own + self.missing * right * (2 * grown - 3 * relative * right) / scale**3
         outer = turned[:, None] * left[None]
-        return (order.gamma * (outer + outer.T) + moved * left[:, None] * left[None] - diagonal(own)) * self.share
+        return (self.gamma * (outer + outer.T) + moved * left[:, None] * left[None] - diagonal(own)) * self.share

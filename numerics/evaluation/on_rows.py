@@ -20,7 +20,7 @@ from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitS
 
 __all__ = ["OnRows"]
 
-MODELS, MEDIA = 2**28, 2**28  # bytes that are kept
+MODELS, MEDIA = 2**28, 2**29  # bytes that are kept
 
 
 class _Function:
@@ -42,10 +42,10 @@ class _Function:
 
 
 class OnRows:
-    """A population of `rows`; one object for all points of a grid."""
+    """A population of `rows`; one object for all points of a grid. last: the place of the model that is asked about."""
 
-    def __init__(self, rows):
-        self.rows, self.targets = rows, rows.targets
+    def __init__(self, rows, last):
+        self.rows, self.targets, self.last = rows, rows.targets, last
         self.used, self.roots = {}, {}
         self.models, self.media = Memory(MODELS), Memory(MEDIA)
 
@@ -66,6 +66,8 @@ class OnRows:
         return self
 
     def advance(self, place, step, models, joint):
+        if isinstance(step, FitStep):
+            return _fit(self, step, models, joint, keep=place != self.last)
         return _MOVES[type(step)](self, step, models, joint)
 
     def covariance(self, projections, parts):
@@ -144,12 +146,12 @@ class OnRows:
         return self.media.get((same, asked[1]), make, 72 * rows.block.size)
 
 
-def _fit(here, step, models, joint):
+def _fit(here, step, models, joint, keep=True):
     if np.isinf(value_of(step.ridge)):
         return _null(here, step)
     numbers = tuple(step.numbers)
     key = None
-    if not any(isinstance(x, Dual) for x in numbers):
+    if keep and not any(isinstance(x, Dual) for x in numbers):
         key = (numbers, tuple(s.pool for s in step.sources), tuple(models[p].key for p in step.parents))
     rows, selection, groups = here.selection(step.sources, step.ridge)
 
@@ -311,7 +313,7 @@ def _generation(here, model, covariance, samples, noise, ridge):
     return _fit(here, step, {0: model}, lambda i, k: covariance)
 
 
-_MOVES = {FitStep: _fit, MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
+_MOVES = {MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
 
 
 def _diagonal(matrix):

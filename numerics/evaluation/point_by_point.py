@@ -50,7 +50,7 @@ class PointQuestion(NamedTuple):
     def evaluated(self):
         """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
         found = np.empty((5, int(np.prod(self.shape))))
-        for here in pieces(self.population, found.shape[1]):
+        for here in pieces(self.population, self.numbers, found.shape[1]):
             numbers = [x[here] for x in self.numbers]
             parts, clean, flags = error_parts(self.reading.schedule, numbers, self.population, self.tested)
             for line, value in zip(found, (*parts, *clean, all_found(flags)), strict=True):
@@ -116,7 +116,7 @@ class PointSlopes:
         lanes, point = np.asarray(lanes, int), np.asarray(point, float)
         errors, slopes = np.empty(len(lanes)), np.empty((len(self.over), len(lanes)))
         flags = np.empty(len(lanes), bool)
-        for here in pieces(self.population, len(lanes)):
+        for here in pieces(self.population, [x[lanes] for x in self.numbers], len(lanes)):
             errors[here], slopes[:, here], flags[here] = self._at(lanes[here], point[:, here])
         require_found(flags)
         return errors, slopes
@@ -151,11 +151,12 @@ class PointSlopes:
         return value_of(error), slopes, all_found(flags)
 
 
-def pieces(population, points):
-    """Indices of points that are computed at a time: one for matrices, many where moments are numbers per direction."""
+def pieces(population, numbers, points):
+    """Indices of points that are computed at a time: many where moments are numbers per direction; for matrices one
+    after the other, by the numbers of the last step first, so that what depends on these alone is made once."""
     together = getattr(population, "together", None)
     if together is None:
-        return range(points)
+        return np.lexsort(numbers) if numbers else range(points)
     size = max(1, together // population.size)
     return [slice(start, min(start + size, points)) for start in range(0, points, size)]
 
@@ -172,7 +173,7 @@ def population_of(reading, population, finite_size=False):
     """The moves of the walk on a dense population."""
     if isinstance(population, Gaussian):
         return OnGaussian(population, reading.inputs, finite_size)
-    return OnRows(population) if population.method == "rows" else OnRowSpectrum(population)
+    return OnRows(population, len(reading.steps) - 1) if population.method == "rows" else OnRowSpectrum(population)
 
 
 def tested_inputs(model, inputs):
