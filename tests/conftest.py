@@ -15,9 +15,10 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 for library in ("OMP", "OPENBLAS", "MKL"):  # pytest-xdist runs a worker per core: threads of theirs would only spin
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
-)  # as the package compiles its own kernels: those of `lower` too take half the time
+os.environ.setdefault(  # kernels of tests run once or twice: their time is the compiler's
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
+)  # the package's own kernels have options of their own
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
 
 
