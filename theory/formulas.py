@@ -250,9 +250,18 @@ def _lambdified(expression: Any, letters):
 
 
 def in_mpmath(arguments, expression):
-    """An expression as a function in mpmath, stable functions by their plain forms."""
-    modules = [{"series": _series}, "mpmath"]
-    return sympy.lambdify(arguments, _plain(expression), modules=modules, printer=_Printer(PRINTING))
+    """An expression as a function in mpmath, stable functions by their plain forms.
+
+    `sympy.lambdify` would print the expression once more, for a docstring, and keep its source until it is collected.
+    """
+    printed = _Printer(PRINTING).doprint
+    return eval(f"lambda {', '.join(map(printed, arguments))}: {printed(_plain(expression))}", _names())
+
+
+@functools.cache
+def _names():
+    """The functions that printed expressions call, by their names in SymPy's source for mpmath."""
+    return sympy.lambdify((), 0, modules=[{"series": _series}, "mpmath"]).__globals__
 
 
 def _plain(expression):
@@ -304,7 +313,10 @@ def evaluated(expression, known, digits):
 
 
 def settled(expression, known, digits, name="the expression"):
-    """An expression to that many correct digits: the precision is raised until two evaluations agree."""
+    """An expression to that many correct digits: the precision is raised until two evaluations agree.
+
+    What falls with the precision may be zero: then the expression itself is asked, before more digits are.
+    """
     try:
         coarse, working = evaluated(expression, known, digits + 10), 2 * digits + 20
         fine: Any = coarse
@@ -315,12 +327,22 @@ def settled(expression, known, digits, name="the expression"):
             with mpmath.workdps(working):
                 if fine and abs(fine - coarse) <= abs(fine) * mpmath.mpf(10) ** (-digits - 1):
                     return fine
+                if abs(fine) < mpmath.mpf(10) ** (-working // 3) and _vanishes(expression, known):
+                    return mpmath.mpf(0)
             coarse, working = fine, 2 * working
         if fine == 0 or abs(fine) < mpmath.mpf(10) ** (-working // 3):
             return mpmath.mpf(0)
     except ZeroDivisionError:
         pass
     raise ValueError(f"{name} has no finite real value at {known}; move away from this pole")
+
+
+def _vanishes(expression, known):
+    """Whether an expression is zero whatever its arguments, those that are 0 or 1 apart."""
+    for letter, value in known.items():
+        if not np.ndim(value) and value in (0, 1):
+            expression = expression.subs(_argument(letter), int(value))
+    return expression == 0
 
 
 def _substituted(expression, argument, value):
