@@ -234,11 +234,12 @@ def _series(term, first):
     terms = [term(mpmath.mpf(n)) for n in range(first, first + 21)]
     if not abs(terms[20]) < abs(terms[10]):
         return mpmath.inf
-    if not abs(terms[20]) < 0.1 * abs(terms[10]):
-        return mpmath.nsum(term, [first, mpmath.inf], method="levin")
-    while abs(terms[-1]) > mpmath.eps * max(map(abs, terms[:2])) and len(terms) < 100_000:
+    most = 10 * mpmath.mp.dps if abs(terms[20]) < 0.1 * abs(terms[10]) else 0  # terms, if ten of them gain a digit
+    while len(terms) < most:
         terms.append(term(mpmath.mpf(first + len(terms))))
-    return mpmath.fsum(terms)
+        if abs(terms[-1]) <= mpmath.eps * max(map(abs, terms[:2])):
+            return mpmath.fsum(terms)
+    return mpmath.nsum(term, [first, mpmath.inf], method="levin")
 
 
 @functools.lru_cache(maxsize=4096)
