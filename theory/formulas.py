@@ -106,9 +106,10 @@ class Formula:
             if condition.quantity.name not in declared:
                 raise ValueError(f"{self.name}: the left side of {condition.relation} is not an argument")
         self.check(**self.example)
-        here = self._exact(self.expression)
         stable = self.expression if self.computed_as is None else _plain(self.computed_as)
-        if stable != self.expression and not _close(here, self._exact(stable)):
+        if stable == self.expression:
+            self._exact(self.expression, digits=5)  # a real number
+        elif not _close(self._exact(self.expression), self._exact(stable)):
             raise ValueError(f"{self.name}: computed_as is another expression")
         for argument, value, expected in self.limits:
             limit = _substituted(self.expression, argument, value)
