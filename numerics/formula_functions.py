@@ -31,6 +31,7 @@ import sympy
 from jax.scipy import special
 from sympy.printing.numpy import JaxPrinter
 
+from modelcollapse.numerics.arrays import jit
 from modelcollapse.theory.formulas import PRINTING
 from modelcollapse.theory.numbers.libraries import Library
 from modelcollapse.theory.symbols import length, quantity
@@ -65,7 +66,7 @@ def function(formula):
     lowered.__doc__ = f"{formula.title}: {formula.expression}"
     keyword = inspect.Parameter.KEYWORD_ONLY
     lowered.__signature__ = inspect.Signature([inspect.Parameter(name, keyword) for name in formula.arguments])
-    return lowered
+    return jit(lowered)  # one kernel, not one for each of its operations
 
 
 def _floating(value):
