@@ -124,15 +124,19 @@ def _powers(terms, x):
 
 
 def _numbers(first, last, *values):
-    """The numbers first ≤ i ≤ last along an axis before those of the values, in their precision."""
-    numbers = jnp.arange(first, last + 1, dtype=jnp.result_type(float(0), *values))
-    return numbers.reshape(-1, *[1] * max(map(jnp.ndim, values)))
+    """The numbers first ≤ i ≤ last, in the precision of the values."""
+    return jnp.arange(first, last + 1, dtype=jnp.result_type(float(0), *values))
+
+
+def _sum(term, first, last, *values):
+    """Σ_i term(i) over first ≤ i ≤ last, in the precision of the values: traced and compiled once, not term by term."""
+    return jax.vmap(term)(_numbers(first, last, *values)).sum(axis=0)
 
 
 def _zeta(x, q: Any = 1.0):
     """Hurwitz ζ(x, q) for x > 1, q > 0, by Euler and Maclaurin; differentiable in both arguments."""
     top = q + _SHIFTS
-    head = ((q + _numbers(0, _SHIFTS - 1, x, q)) ** -x).sum(axis=0)
+    head = _sum(lambda i: (q + i) ** -x, 0, _SHIFTS - 1, x, q)
     factor, tail = x / top, 0.0
     for n, bernoulli in enumerate(_BERNOULLI, start=1):
         tail += bernoulli * factor
@@ -180,15 +184,13 @@ def _geometric_sum(y, k):
 
 
 def _log_accumulated(x, k):
-    i, m = _numbers(1, _SHIFTS, x, k), _numbers(1, 7, x, k)
-    head = jnp.where(i <= k, jnp.log1p(-x / i**2), 0.0).sum(axis=0)
+    head = _sum(lambda i: jnp.where(i <= k, jnp.log1p(-x / i**2), 0.0), 1, _SHIFTS, x, k)
     last = jnp.maximum(k, _SHIFTS)
-    return head - (x**m / m * (_zeta(2 * m, _SHIFTS + 1.0) - _zeta(2 * m, last + 1.0))).sum(axis=0)
+    return head - _sum(lambda m: x**m / m * (_zeta(2 * m, _SHIFTS + 1.0) - _zeta(2 * m, last + 1.0)), 1, 7, x, k)
 
 
 def _digamma_drop(x, a):
-    i = _numbers(0, _SHIFTS - 1, x, a)
-    head = (a / ((x + i) * (x - a + i))).sum(axis=0)
+    head = _sum(lambda i: a / ((x + i) * (x - a + i)), 0, _SHIFTS - 1, x, a)
     u, v = 1 / (x - a + _SHIFTS), 1 / (x + _SHIFTS)
     total, quotient = 0.0, 1.0  # quotient: (u^{2n} - v^{2n})/(u² - v²)
     for n, bernoulli in enumerate(_BERNOULLI, start=1):
@@ -198,15 +200,14 @@ def _digamma_drop(x, a):
 
 
 def _digamma_gap(x):
-    i = _numbers(0, _SHIFTS - 1, x)
-    head = (jnp.log1p(1 / (x + i)) - 1 / (x + i)).sum(axis=0)
+    head = _sum(lambda i: jnp.log1p(1 / (x + i)) - 1 / (x + i), 0, _SHIFTS - 1, x)
     top = x + _SHIFTS
     series = _powers([b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1)], top**-2)
     return head - 1 / (2 * top) - series / top**2
 
 
 def _gamma_drop(x, a):
-    head = jnp.log1p(a / (x + _numbers(0, _SHIFTS - 1, x, a))).sum(axis=0)
+    head = _sum(lambda i: jnp.log1p(a / (x + i)), 0, _SHIFTS - 1, x, a)
     y = x + _SHIFTS
     series = sum(
         bernoulli / (2 * n * (2 * n - 1)) * ((y + a) ** (1 - 2 * n) - y ** (1 - 2 * n))
@@ -216,7 +217,7 @@ def _gamma_drop(x, a):
 
 
 def _log_gamma_gap(x):
-    head = jnp.log1p(-1 / (2 * (x + _numbers(0, _SHIFTS - 1, x)) + 1) ** 2).sum(axis=0) / 2
+    head = _sum(lambda i: jnp.log1p(-1 / (2 * (x + i) + 1) ** 2) / 2, 0, _SHIFTS - 1, x)
     top = x + _SHIFTS
     return head - _powers([1 / 8, -1 / 192, 1 / 640, -17 / 14336, 31 / 18432], top**-2) / top
 
@@ -255,8 +256,8 @@ def _log_gap_sum(a):
 def _root_sum(beta):
     """The first symbol as it is, the ζ functions of the others: their series falls as the second frequency does."""
     n, scale = _numbers(0, 23, beta), _zeta(beta)
-    binomials = jnp.cumprod(jnp.where(n > 0, (n - 1.5) / jnp.maximum(n, 1), 1), axis=0)
-    terms = binomials * _zeta(beta * (n + 0.5), 2.0) * scale ** -(n + 0.5)
+    binomials = jnp.cumprod(jnp.where(n > 0, (n - 1.5) / jnp.maximum(n, 1), 1))
+    terms = jax.vmap(lambda c, x: c * _zeta(beta * x, 2.0) * scale**-x)(binomials, n + 0.5)
     return jnp.sqrt(_zeta(beta, 2.0)) / scale + terms.sum(axis=0)
 
 
