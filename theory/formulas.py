@@ -140,6 +140,7 @@ class Formula:
         values = letters_of({quantity(k).name: v for k, v in self.example.items()})
         return settled(expression, values, digits)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019
     def latex(self):
         """The formula as LaTeX, without dollar signs."""
         names = {sympy.Symbol(q.letter, **q.domain.assumptions()): q.latex for q in self.quantities}
