@@ -22,6 +22,17 @@ os.environ.setdefault(  # kernels of tests run once or twice: their time is the 
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
 
 
+def pytest_collectstart():
+    """Modules and cases stay: looking for garbage among them took a third of the collection's time."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """What is there now stays to the end, and garbage is looked for among what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
 def _check_lines(filename=None, check=linecache.checkcache):
     """The lines of a function that SymPy made leave the cache when it is collected: not while the cache is walked."""
     enabled = gc.isenabled()
