@@ -257,7 +257,7 @@ def in_mpmath(arguments, expression):
 
     `sympy.lambdify` would print the expression once more, for a docstring, and keep its source until it is collected.
     """
-    printed = _Printer(PRINTING).doprint
+    printed: Any = _Printer(PRINTING).doprint
     return eval(f"lambda {', '.join(map(printed, arguments))}: {printed(_plain(expression))}", _names())
 
 
