@@ -97,7 +97,7 @@ def jit(function, static=()):
 
     @functools.wraps(function)
     def call(*arguments, **options):
-        return jitted(_is_traced(arguments))(*arguments, **options)
+        return jitted(_is_traced((arguments, options)))(*arguments, **options)
 
     return call
 

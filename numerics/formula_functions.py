@@ -31,6 +31,7 @@ import sympy
 from jax.scipy import special
 from sympy.printing.numpy import JaxPrinter
 
+from modelcollapse.numerics.arrays import jit
 from modelcollapse.theory.formulas import PRINTING
 from modelcollapse.theory.numbers.libraries import Library
 from modelcollapse.theory.symbols import length, quantity
@@ -65,7 +66,7 @@ def function(formula):
     lowered.__doc__ = f"{formula.title}: {formula.expression}"
     keyword = inspect.Parameter.KEYWORD_ONLY
     lowered.__signature__ = inspect.Signature([inspect.Parameter(name, keyword) for name in formula.arguments])
-    return lowered
+    return jit(lowered)  # one kernel, not one for each of its operations
 
 
 def _floating(value):
@@ -122,10 +123,20 @@ def _powers(terms, x):
     return functools.reduce(lambda total, term: total * x + term, reversed(terms))
 
 
+def _numbers(first, last, *values):
+    """The numbers first ≤ i ≤ last, in the precision of the values."""
+    return jnp.arange(first, last + 1, dtype=jnp.result_type(float(0), *values))
+
+
+def _sum(term, first, last, *values):
+    """Σ_i term(i) over first ≤ i ≤ last, in the precision of the values: traced and compiled once, not term by term."""
+    return jax.vmap(term)(_numbers(first, last, *values)).sum(axis=0)
+
+
 def _zeta(x, q: Any = 1.0):
     """Hurwitz ζ(x, q) for x > 1, q > 0, by Euler and Maclaurin; differentiable in both arguments."""
     top = q + _SHIFTS
-    head = sum((q + i) ** -x for i in range(_SHIFTS))
+    head = _sum(lambda i: (q + i) ** -x, 0, _SHIFTS - 1, x, q)
     factor, tail = x / top, 0.0
     for n, bernoulli in enumerate(_BERNOULLI, start=1):
         tail += bernoulli * factor
@@ -173,13 +184,13 @@ def _geometric_sum(y, k):
 
 
 def _log_accumulated(x, k):
-    head = sum(jnp.where(i <= k, jnp.log1p(-x / i**2), 0.0) for i in range(1, _SHIFTS + 1))
+    head = _sum(lambda i: jnp.where(i <= k, jnp.log1p(-x / i**2), 0.0), 1, _SHIFTS, x, k)
     last = jnp.maximum(k, _SHIFTS)
-    return head - sum(x**m / m * (_zeta(2.0 * m, _SHIFTS + 1.0) - _zeta(2.0 * m, last + 1.0)) for m in range(1, 8))
+    return head - _sum(lambda m: x**m / m * (_zeta(2 * m, _SHIFTS + 1.0) - _zeta(2 * m, last + 1.0)), 1, 7, x, k)
 
 
 def _digamma_drop(x, a):
-    head = sum(a / ((x + i) * (x - a + i)) for i in range(_SHIFTS))
+    head = _sum(lambda i: a / ((x + i) * (x - a + i)), 0, _SHIFTS - 1, x, a)
     u, v = 1 / (x - a + _SHIFTS), 1 / (x + _SHIFTS)
     total, quotient = 0.0, 1.0  # quotient: (u^{2n} - v^{2n})/(u² - v²)
     for n, bernoulli in enumerate(_BERNOULLI, start=1):
@@ -189,14 +200,14 @@ def _digamma_drop(x, a):
 
 
 def _digamma_gap(x):
-    head = sum(jnp.log1p(1 / (x + i)) - 1 / (x + i) for i in range(_SHIFTS))
+    head = _sum(lambda i: jnp.log1p(1 / (x + i)) - 1 / (x + i), 0, _SHIFTS - 1, x)
     top = x + _SHIFTS
     series = _powers([b / (2 * n) for n, b in enumerate(_BERNOULLI, start=1)], top**-2)
     return head - 1 / (2 * top) - series / top**2
 
 
 def _gamma_drop(x, a):
-    head = sum(jnp.log1p(a / (x + i)) for i in range(_SHIFTS))
+    head = _sum(lambda i: jnp.log1p(a / (x + i)), 0, _SHIFTS - 1, x, a)
     y = x + _SHIFTS
     series = sum(
         bernoulli / (2 * n * (2 * n - 1)) * ((y + a) ** (1 - 2 * n) - y ** (1 - 2 * n))
@@ -206,7 +217,7 @@ def _gamma_drop(x, a):
 
 
 def _log_gamma_gap(x):
-    head = sum(jnp.log1p(-1 / (2 * (x + i) + 1) ** 2) / 2 for i in range(_SHIFTS))
+    head = _sum(lambda i: jnp.log1p(-1 / (2 * (x + i) + 1) ** 2) / 2, 0, _SHIFTS - 1, x)
     top = x + _SHIFTS
     return head - _powers([1 / 8, -1 / 192, 1 / 640, -17 / 14336, 31 / 18432], top**-2) / top
 
@@ -244,12 +255,10 @@ def _log_gap_sum(a):
 
 def _root_sum(beta):
     """The first symbol as it is, the ζ functions of the others: their series falls as the second frequency does."""
-    scale, term = _zeta(beta), 1.0
-    total = jnp.sqrt(_zeta(beta, 2.0)) / scale
-    for n in range(24):
-        total += term * _zeta(beta * (n + 0.5), 2.0) * scale ** -(n + 0.5)
-        term *= (n - 0.5) / (n + 1)
-    return total
+    n, scale = _numbers(0, 23, beta), _zeta(beta)
+    binomials = jnp.cumprod(jnp.where(n > 0, (n - 1.5) / jnp.maximum(n, 1), 1))
+    terms = jax.vmap(lambda c, x: c * _zeta(beta * x, 2.0) * scale**-x)(binomials, n + 0.5)
+    return jnp.sqrt(_zeta(beta, 2.0)) / scale + terms.sum(axis=0)
 
 
 TABLE = {

@@ -15,10 +15,22 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 for library in ("OMP", "OPENBLAS", "MKL"):  # pytest-xdist runs a worker per core: threads of theirs would only spin
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
-)  # as the package compiles its own kernels: those of `lower` too take half the time
+os.environ.setdefault(  # kernels of tests run once or twice: their time is the compiler's
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
+)  # the package's own kernels have options of their own
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
+
+
+def pytest_collectstart():
+    """Modules and cases stay: looking for garbage among them took a third of the collection's time."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """What is there now stays to the end, and garbage is looked for among what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def _check_lines(filename=None, check=linecache.checkcache):

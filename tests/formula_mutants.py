@@ -15,6 +15,8 @@ FROZEN = (
 def mutants(expression, letters=()):
     """Yield (what was changed, wrong expression): signs, factors, numbers, exponents, minima, letters.
 
+    What was changed is a tuple, printed only where it is shown.
+
     Indices, limits of sums and integrals, derivatives and conditions are left alone; `letters` are the symbols
     that may be confused.
     """
@@ -38,22 +40,22 @@ def _slips(e, letters, whole):
     if isinstance(e, FROZEN):
         return
     if whole or isinstance(e, sympy.Mul):
-        yield f"twice {e}", 2 * e
-        yield f"minus {e}", -e
+        yield ("twice", e), 2 * e
+        yield ("minus", e), -e
     if isinstance(e, sympy.Symbol):
         if e in letters and len(letters) > 1:
             other = letters[(letters.index(e) + 1) % len(letters)]
-            yield f"{other} for {e}", other
+            yield (other, "for", e), other
         return
     if e.is_Number:
-        yield f"{e + 1} for {e}", e + 1
-        yield f"{-e} for {e}", -e
+        yield (e + 1, "for", e), e + 1
+        yield (-e, "for", e), -e
         return
     if isinstance(e, sympy.Max | sympy.Min):
         other = sympy.Min if isinstance(e, sympy.Max) else sympy.Max
-        yield f"{other.__name__} for {e.func.__name__}", other(*e.args)
+        yield (other.__name__, "for", e), other(*e.args)
     if isinstance(e, sympy.Pow):
-        yield f"exponent of {e} plus 1", e.base ** (e.exp + 1)
+        yield ("exponent plus 1", e), e.base ** (e.exp + 1)
     for i, argument in enumerate(e.args):
         for what, wrong in _slips(argument, letters, isinstance(e, sympy.Add)):
             yield what, e.func(*e.args[:i], wrong, *e.args[i + 1 :])

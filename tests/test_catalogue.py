@@ -8,7 +8,7 @@ import sympy
 from formula_draws import seeded
 from formula_routes import ROUTES
 
-from modelcollapse.theory import catalogue
+from modelcollapse.theory import catalogue, formulas
 from modelcollapse.theory.equation_latex import readable
 from modelcollapse.theory.formulas import Condition, Formula, evaluated, letters_of
 from modelcollapse.theory.records import sums
@@ -112,6 +112,25 @@ def test_letters_are_understood_and_exact_numbers_stay_exact():
 def test_a_pole_is_not_a_number():
     with pytest.raises(ValueError, match="no finite real value"):
         record().evaluate(samples=5, dimension=5)
+
+
+def test_a_zero_is_known_before_digits_are_raised(monkeypatch):
+    asked = []
+    monkeypatch.setattr(formulas, "evaluated", lambda *given: asked.append(given[2]) or evaluated(*given))
+    for name, at in (
+        ("gaussian_accumulated_drift", {"rounds": 0}),
+        ("accumulation_equal_rounds", {"rounds": 0}),
+        ("gaussian_log_variance", {"rounds": 0, "deviation": 1}),
+    ):
+        assert catalogue[name].evaluate(**catalogue[name].example | at) == 0
+    assert max(asked) <= 80
+
+
+def test_a_series_has_its_digits_whether_it_falls_by_a_factor_or_by_a_power():
+    n = sympy.Symbol("n", integer=True, positive=True)
+    for term, value in ((n**-2, sympy.zeta(2)), (n**-5, sympy.zeta(5)), (n**-9, sympy.zeta(9)), (3 ** (1 - n), 1.5)):
+        found = evaluated(sympy.Sum(term, (n, 1, sympy.oo)), {}, 40)
+        assert abs(sympy.Float(found, 40) - value) < sympy.Float("1e-35", 40)
 
 
 def record(**changes):

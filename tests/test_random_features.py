@@ -44,15 +44,15 @@ pooled, readout = jax.jit(lambda *x: pooling.pooled(*x)), jax.jit(steps.readout)
 
 def row(values):
     """(1, 64): zero atoms count for nothing, and one shape is compiled once."""
-    return jnp.pad(jnp.asarray(values, jnp.float64).reshape(1, -1), ((0, 0), (0, 64 - np.size(values))))
+    return np.pad(np.asarray(values, np.float64).reshape(1, -1), ((0, 0), (0, 64 - np.size(values))))
 
 
 def one(value):
-    return jnp.asarray([value], jnp.float64)
+    return np.array([value], np.float64)
 
 
 def truth_of(atoms):
-    still = jnp.zeros(atoms.eigenvalues.shape)
+    still = np.zeros(atoms.eigenvalues.shape)
     return Moments(still + 1, still, still)
 
 
@@ -80,11 +80,11 @@ class Fit(NamedTuple):
 def predicted(eigenvalues, truth, fits, tests):
     """Test errors on each of `tests`, and the sum of the fits' `correction`."""
     atoms = atoms_of(eigenvalues, truth**2, tested=np.max(tests, 0))
-    models, joint, size = [truth_of(atoms)], {(0, 0): jnp.zeros_like(atoms.eigenvalues)}, 0.0
+    models, joint, size = [truth_of(atoms)], {(0, 0): np.zeros_like(atoms.eigenvalues)}, 0.0
     for k, fit in enumerate(fits, 1):
         parents = [parent for parent, _, _ in fit.sources]
-        rows, noise = (jnp.asarray([[s[i]] for s in fit.sources], jnp.float64) for i in (1, 2))
-        parts, samples, _ = pooling.shares(rows, jnp.ones_like(rows))
+        rows, noise = (np.array([[s[i]] for s in fit.sources], np.float64) for i in (1, 2))
+        parts, samples, _ = pooling.shares(rows, np.ones_like(rows))
         below = {(g, h): joint[max(a, b), min(a, b)] for g, a in enumerate(parents) for h, b in enumerate(parents[:g])}
         label, doubt, _ = pooled(atoms, atoms.eigenvalues, parts, noise, tuple(models[p] for p in parents), below)
         new, learned, converged = stepped(
@@ -293,7 +293,7 @@ def reference(s, samples, features, ridge):
 @pytest.mark.parametrize("name", SPECTRA)
 def test_kappa_is_certified_by_mpmath(name):
     s, (samples, features, ridge) = SPECTRA[name], GRID
-    kappa, converged, passes = rooted(row(s), row(np.ones(40)), *(jnp.asarray(x) for x in GRID))
+    kappa, converged, passes = rooted(row(s), row(np.ones(40)), *GRID)
     assert converged.all()
     assert passes.max() <= 12
     exact = [mpmath.mpf(float(x)) for x in s]
@@ -379,7 +379,7 @@ def test_no_end_of_features_is_the_fit_of_steps(samples, ridge, exact):
 
 def test_kappa_is_symmetric_in_samples_and_features_and_scales_with_the_spectrum():
     s = SPECTRA["two"]
-    samples, features, ridge = (jnp.asarray(np.where(np.isinf(x), 7, x)) for x in GRID)
+    samples, features, ridge = (np.where(np.isinf(x), 7, x) for x in GRID)
     kappa, *_ = rooted(row(s), row(np.ones(40)), samples, features, ridge)
     swapped, *_ = rooted(row(s), row(np.ones(40)), features, samples, ridge)
     scaled, *_ = rooted(row(8 * s), row(np.ones(40)), samples, features, 8 * ridge)
@@ -405,7 +405,7 @@ def test_the_catalogue_says_the_same():
     atoms, spread = atoms_of(s, truth), np.ravel(start.variance)[:4] / s
     cases = np.array([(7, 3, 0.1), (2.5, 9, 0.02), (3, 3, 0.3), (9, 9.5, 1.0)])
     by_ridge = jax.grad(lambda *lanes: ridged(row(s), row(np.ones(4)), *(x[None] for x in lanes))[0][0], 2)
-    slopes = jax.jit(jax.vmap(by_ridge))(*jnp.asarray(cases).T)
+    slopes = jax.jit(jax.vmap(by_ridge))(*cases.T)
     offset = Moments(row(np.ones(4)), row(np.zeros(4)), start.variance)
     for (samples, features, ridge), slope in zip(cases, slopes, strict=True):
 
@@ -424,7 +424,7 @@ def test_the_catalogue_says_the_same():
         labels = {"label_energy": ratio**2 * truth + spread, "label_alignment": ratio}
         expected = says("random_features_label_error", noise=noise, signal=truth, **labels)
         assert np.isclose(error(start, one(noise**2)), expected, rtol=1e-10)
-        parts = jnp.array([[1 - share], [share]])
+        parts = np.array([[1 - share], [share]])
         both, doubt, _ = pooled(atoms, row(s), parts, 0 * parts + noise, (truth_of(atoms), offset), {})
         price = error(both, doubt) - error(truth_of(atoms), one(noise**2))
         assert np.isclose(price, says("random_features_price", synthetic_share=share, offset=spread), rtol=1e-10)

@@ -68,6 +68,13 @@ def test_a_built_notebook_page_without_a_picture_is_seen(extension):
     assert not without_picture("tutorial", empty)
 
 
+def test_every_batch_of_built_pages_has_its_share_of_notebooks(extension):
+    pages = [f"api/{i}" for i in range(40)] + [f"notebooks/{i}" for i in range(15)] + [f"papers/{i}" for i in range(30)]
+    dealt = extension("notebook_pages").in_turn(pages)
+    assert sorted(dealt) == sorted(pages)
+    assert [sum(page.startswith("notebooks/") for page in order[:42]) for order in (pages, dealt)] == [2, 8]
+
+
 def mismatched(texts):
     """Pictures that lie in docs/images and that no page shows, or the other way round."""
     shown = {name for text in texts for name in re.findall(r"images/([\w-]+\.png)", text)}

@@ -106,9 +106,10 @@ class Formula:
             if condition.quantity.name not in declared:
                 raise ValueError(f"{self.name}: the left side of {condition.relation} is not an argument")
         self.check(**self.example)
-        here = self._exact(self.expression)
         stable = self.expression if self.computed_as is None else _plain(self.computed_as)
-        if stable != self.expression and not _close(here, self._exact(stable)):
+        if stable == self.expression:
+            self._exact(self.expression, digits=5)  # a real number
+        elif not _close(self._exact(self.expression), self._exact(stable)):
             raise ValueError(f"{self.name}: computed_as is another expression")
         for argument, value, expected in self.limits:
             limit = _substituted(self.expression, argument, value)
@@ -139,6 +140,7 @@ class Formula:
         values = letters_of({quantity(k).name: v for k, v in self.example.items()})
         return settled(expression, values, digits)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019
     def latex(self):
         """The formula as LaTeX, without dollar signs."""
         names = {sympy.Symbol(q.letter, **q.domain.assumptions()): q.latex for q in self.quantities}
@@ -234,11 +236,12 @@ def _series(term, first):
     terms = [term(mpmath.mpf(n)) for n in range(first, first + 21)]
     if not abs(terms[20]) < abs(terms[10]):
         return mpmath.inf
-    if not abs(terms[20]) < 0.1 * abs(terms[10]):
-        return mpmath.nsum(term, [first, mpmath.inf], method="levin")
-    while abs(terms[-1]) > mpmath.eps * max(map(abs, terms[:2])) and len(terms) < 100_000:
+    most = 10 * mpmath.mp.dps if abs(terms[20]) < 0.1 * abs(terms[10]) else 0  # terms, if ten of them gain a digit
+    while len(terms) < most:
         terms.append(term(mpmath.mpf(first + len(terms))))
-    return mpmath.fsum(terms)
+        if abs(terms[-1]) <= mpmath.eps * max(map(abs, terms[:2])):
+            return mpmath.fsum(terms)
+    return mpmath.nsum(term, [first, mpmath.inf], method="levin")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -250,9 +253,18 @@ def _lambdified(expression: Any, letters):
 
 
 def in_mpmath(arguments, expression):
-    """An expression as a function in mpmath, stable functions by their plain forms."""
-    modules = [{"series": _series}, "mpmath"]
-    return sympy.lambdify(arguments, _plain(expression), modules=modules, printer=_Printer(PRINTING))
+    """An expression as a function in mpmath, stable functions by their plain forms.
+
+    `sympy.lambdify` would print the expression once more, for a docstring, and keep its source until it is collected.
+    """
+    printed: Any = _Printer(PRINTING).doprint
+    return eval(f"lambda {', '.join(map(printed, arguments))}: {printed(_plain(expression))}", _names())
+
+
+@functools.cache
+def _names():
+    """The functions that printed expressions call, by their names in SymPy's source for mpmath."""
+    return sympy.lambdify((), 0, modules=[{"series": _series}, "mpmath"]).__globals__
 
 
 def _plain(expression):
@@ -304,7 +316,10 @@ def evaluated(expression, known, digits):
 
 
 def settled(expression, known, digits, name="the expression"):
-    """An expression to that many correct digits: the precision is raised until two evaluations agree."""
+    """An expression to that many correct digits: the precision is raised until two evaluations agree.
+
+    What falls with the precision may be zero: then the expression itself is asked, before more digits are.
+    """
     try:
         coarse, working = evaluated(expression, known, digits + 10), 2 * digits + 20
         fine: Any = coarse
@@ -315,12 +330,22 @@ def settled(expression, known, digits, name="the expression"):
             with mpmath.workdps(working):
                 if fine and abs(fine - coarse) <= abs(fine) * mpmath.mpf(10) ** (-digits - 1):
                     return fine
+                if abs(fine) < mpmath.mpf(10) ** (-working // 3) and _vanishes(expression, known):
+                    return mpmath.mpf(0)
             coarse, working = fine, 2 * working
         if fine == 0 or abs(fine) < mpmath.mpf(10) ** (-working // 3):
             return mpmath.mpf(0)
     except ZeroDivisionError:
         pass
     raise ValueError(f"{name} has no finite real value at {known}; move away from this pole")
+
+
+def _vanishes(expression, known):
+    """Whether an expression is zero whatever its arguments, those that are 0 or 1 apart."""
+    for letter, value in known.items():
+        if not np.ndim(value) and value in (0, 1):
+            expression = expression.subs(_argument(letter), int(value))
+    return expression == 0
 
 
 def _substituted(expression, argument, value):

@@ -12,9 +12,9 @@ BETAS = (1.2, 1.5, 2.0, 3.0)
 
 
 def closed(name, beta, **rest):
-    function = catalogue[name].function()
     import jax
 
+    function = jax.jit(catalogue[name].function())
     with jax.enable_x64(True):
         return float(function(tail_exponent=beta, **{key: float(value) for key, value in rest.items()}))
 
