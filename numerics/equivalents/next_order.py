@@ -17,9 +17,9 @@ is changed by Y = ∂(W_1 + W_2)/∂Γ, and κ with it, as by any change of K. W
     E G C G ≃ (1 − ΓD) P (1 − DΓ) − Γ D'[P] Γ.                                                                      (4)
 
 (1) is the sum over rings in a theory of n → 0 replicas: pairs of rows exchange a symmetric n × n matrix, which has
-n(n + 1)/2 − 1 components with eigenvalue A and one with (1 + n/2) A; a ring of two is counted three times. Where few
-rows decide, the series does not converge: D is used with a strength 1/√(1 + r²), r = Σ w_i [(1 − A)^{-3}]_ii − 1, the
-rings through a row as D' counts them, with weights w. Derived here.
+n(n + 1)/2 − 1 components with eigenvalue A and one with (1 + n/2) A; a ring of two is counted three times. Where
+few rows decide, the series does not converge for these: D_ij is used with the strength s_i s_j, s_i = 1/√(1 + r_i²),
+r_i = [(1 − A)^{-3}]_ii − 1, the rings through a row as D' counts them. Derived here.
 """
 
 import numpy as np
@@ -41,24 +41,20 @@ class NextOrder:
         self.resolvent = inverse(np.eye(len(gamma)) - self.rings)
         twice = self.resolvent @ self.resolvent
         self.slope = _off_diagonal(self.rings - 0.5 * (self.resolvent + twice))  # f'(A)
-        self.through = (twice * self.resolvent).sum(1) - 1
+        self.strength = 1 / duals.sqrt(1 + ((twice * self.resolvent).sum(1) - 1) ** 2)
         self.counts = [_Count(self, pool) for pool in pools if np.any(value_of(chance)[pool] < 1)]
         push = self.push()
         self.pulled = push @ gamma
         self.unit = self.resolvent @ (self.amplitude * (gamma * self.pulled).sum(0))  # y = a · unit, as S^{-1} = aXa
         self.own = self.amplitude * self.unit  # y
 
-    def strength(self, weights):
-        """1/√(1 + r²), by weights (n,) of the rows that add up to one."""
-        return 1 / duals.sqrt(1 + (weights * self.through).sum() ** 2)
-
     def shift(self):
         """D (n, n)."""
         return self.push() + diagonal(self.own)
 
-    def turned(self):
-        """DΓ (n, n)."""
-        return self.pulled + self.own[:, None] * self.gamma
+    def used(self, matrix):
+        """A matrix (n, n) with the strengths of its rows and columns."""
+        return matrix * self.strength[:, None] * self.strength[None]
 
     def _slope_moved(self, rings):
         """The change of f'(A) with A."""

@@ -76,10 +76,9 @@ class Medium(NamedTuple):
 
 
 class Further(NamedTuple):
-    """The `NextOrder` of a medium and its strength; 1 − DΓ; KΓ(1 − DΓ) on all rows."""
+    """The `NextOrder` of a medium; 1 − DΓ; KΓ(1 − DΓ) on all rows."""
 
     order: NextOrder
-    strength: Any
     turn: Float[Array, "n n"]
     hat: Float[Array, "M n"]
 
@@ -127,13 +126,10 @@ def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
 
 
 def _further(found, selection):
-    """The Further of a medium: rows count for its strength by the noise that they leave, tr K E G² K."""
-    nothing = 0 * found.kappa
+    """The Further of a medium."""
     order = NextOrder(found.gamma, selection.chance, selection.pools)
-    left = (found.hat * found.hat).sum(0) * spread_noise(found, selection, 1 + nothing, nothing)
-    strength = order.strength(left / left.sum())
-    turn = np.eye(len(nothing)) - strength * order.turned()
-    return Further(order, strength, turn, found.hat @ turn)
+    turn = np.eye(len(found.gamma)) - order.used(order.shift()) @ found.gamma
+    return Further(order, turn, found.hat @ turn)
 
 
 class _Interpolating:

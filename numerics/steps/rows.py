@@ -76,10 +76,10 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     variance = spread_of(np.eye(len(used)) - gamma / scale[:, None], covariance, inner, bound)
     turned, added = label, None
     if medium.further is not None:
-        order, strength, turn, _ = medium.further
+        order, turn, _ = medium.further
         turned, seen = turn @ label, gamma * inner
         moved = pulled[:, None] * pulled[None] + seen @ gamma
-        added = order.shifted(moved if spread is None else moved + spread) * -strength
+        added = -order.used(order.shifted(moved if spread is None else moved + spread))
         change = (turn * inner) @ turn.T - diagonal(inner)
         if covariance is not None:
             seen, change = seen + half, change + (turn @ covariance @ turn.T - covariance)
