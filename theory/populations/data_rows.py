@@ -179,7 +179,7 @@ def _warn_of_copies(gram, eps):
     if copies:
         warnings.warn(
             f"{copies} of the {len(gram)} rows repeat others; a fit that has seen a row's twin knows it, which a "
-            "prediction row by row leaves out: next to no ridge it is too low, by up to a half where every row comes "
+            "prediction row by row leaves out: next to no ridge it is too low, by half or more where every row comes "
             "twice; give every row once, with the mean of its targets",
             stacklevel=3,
         )
