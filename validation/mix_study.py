@@ -9,8 +9,9 @@ one.
 Strategies: `real only` (leave-one-out on real rows), `pooled` (GCV on all rows, each as heavy), `teacher alone` (GCV on
 synthetic rows), `leave-one-out` (over weight and ridge, on the real rows), `ours`
 (`CollapseAwareRidge(weights="auto")`) and `ours, provenance` (told generations, rows and ridge of the teachers; trees
-are not described). The regimes of HELD_OUT were looked at once, when nothing was changed any more; so were those of
-TABLES, a table with units, gaps and a category in the usual scikit-learn pipeline, which came later.
+are not described). The regimes of HELD_OUT, and those of TABLES, a table with units, gaps and a category in the usual
+scikit-learn pipeline, were looked at when nothing was changed any more: once for the method as it was first, once for
+the method as it is, which was changed on REGIMES alone.
 """
 
 import contextlib
