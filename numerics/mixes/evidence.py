@@ -18,13 +18,10 @@ N_g \rho_g)^{-1}$ and mean $m$: matrices of the size of the inputs, whatever the
 log evidence is, by Fisher's identity, the posterior mean of that of the complete likelihood, such as $\frac12 \sum_j
 (E w_j^2 / A_j - 1)$ for $\log a$. Derived here.
 
-The hyperparameters are found along the LEADING directions. What the others carry, $\sum_j s_j (\rho_j^2 A_j + B_j)$ of
-the variance, is noise to these, beside $\sigma_g^2$: left out, noise would pass for what it is not.
-
 Risk. Whatever fit $\hat w$ is proposed, its posterior expected error is $\|\hat w - m\|_\Sigma^2 + tr\, \Sigma V$.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -33,7 +30,8 @@ from scipy.optimize import minimize
 from modelcollapse.numerics.mixes.moments import pooled
 
 SHAPES = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of the columns
-LEADING = 200  # directions that decide about the hyperparameters
+LEADING = 100  # directions that decide about the hyperparameters where there are more than QUICK; else all do
+QUICK = 200
 MOST = 600  # directions that the posterior sees
 _VAGUE = 100.0  # prior variance of the intercept, in units of the labels' variance
 # prior medians and widths of logarithms, variances in units of the labels', κ in that of the mean variance of inputs
@@ -74,26 +72,20 @@ class Posterior(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """moments: of the directions seen, labels in units of their spread; inputs: s_j, (p,), 1 for the intercept;
-    variances: s_j over their mean, (p,), inf for the intercept; signal (p,), own (p,): shapes of A and B_g / ρ²; known:
-    what provenance says, for every origin; tail: the Problem of the directions that are not seen."""
+    """moments: of the directions seen, labels in units of their spread; variances: s_j over their mean, (p,), inf for
+    the intercept; signal (p,), own (p,): shapes of A and B_g / ρ²; known: what provenance says, for every origin."""
 
     moments: list
-    inputs: np.ndarray
     variances: np.ndarray
     signal: np.ndarray
     own: np.ndarray
     known: list
-    tail: Any = None
 
     def leading(self, size):
-        """The first directions, the others in the tail."""
-        return self._part(slice(0, size))._replace(tail=self._part(slice(size, None)))
-
-    def _part(self, which):
-        moments = [m._replace(gram=m.gram[which, which], cross=m.cross[which]) for m in self.moments]
-        known = [k and k._replace(factors=k.factors[which], variances=k.variances[which]) for k in self.known]
-        return Problem(moments, *(of[which] for of in (self.inputs, self.variances, self.signal, self.own)), known)
+        """The same of the first directions."""
+        moments = [m._replace(gram=m.gram[:size, :size], cross=m.cross[:size]) for m in self.moments]
+        known = [k and k._replace(factors=k.factors[:size], variances=k.variances[:size]) for k in self.known]
+        return Problem(moments, self.variances[:size], self.signal[:size], self.own[:size], known)
 
 
 def posteriors(rows, known=None, shapes=SHAPES):
@@ -114,7 +106,7 @@ def posteriors(rows, known=None, shapes=SHAPES):
     s = rows.variances[: seen.stop - 1]
     problems, thetas, logs = [_problem(moments, s, u, v, known or {}) for u, v in shapes], [None], []
     for problem in problems:
-        theta, log_evidence = _best(problem.leading(LEADING + 1), thetas[-1])
+        theta, log_evidence = _best(problem.leading(_deciding(len(s)) + 1), thetas[-1])
         thetas.append(theta)
         logs.append(log_evidence)
     weights = np.exp(np.array(logs) - max(logs))
@@ -124,13 +116,16 @@ def posteriors(rows, known=None, shapes=SHAPES):
     return found, weights[kept] / weights[kept].sum(), unit
 
 
+def _deciding(directions):
+    return directions if directions <= QUICK else LEADING
+
+
 def _problem(moments, s, u, v, known):
-    first = s[:LEADING]
+    first = s[: _deciding(len(s))]
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
-    told = [known.get(g) for g in range(1, len(moments))]
-    every = Problem(moments, np.append(1.0, s), np.append(np.inf, s / first.mean()), signal, plain, told)
-    return every.leading(len(s) + 1)
+    origins = range(1, len(moments))
+    return Problem(moments, np.append(np.inf, s / first.mean()), signal, plain, [known.get(g) for g in origins])
 
 
 def _best(problem, theta):
@@ -174,8 +169,7 @@ def _evidence(problem, theta, slopes=False):
     count, outputs = len(problem.known), problem.moments[0].cross.shape[1]
     A = np.exp(theta[0]) * problem.signal
     A[0] = _VAGUE
-    unseen = np.exp(theta[0]) * problem.tail.inputs @ problem.tail.signal
-    noise = np.exp(theta[1]) + unseen
+    noise = np.exp(theta[1])
     real = problem.moments[0]
     informations, told = [real.gram / noise], real.cross / noise
     lost = outputs * real.rows * np.log(noise) + real.squares.sum() / noise
@@ -195,22 +189,19 @@ def _evidence(problem, theta, slopes=False):
     gradient = np.zeros_like(theta)
     squares = np.sum(mean**2, axis=1) + outputs * np.diag(V)
     gradient[0] = np.sum(squares[1:] / A[1:] - outputs) / 2
-    uneven = (_residual(real, mean, V) / noise - outputs * real.rows) / 2 / noise
-    gradient[:2] += uneven * np.array([unseen, np.exp(theta[1])])
+    gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
     errors = []
     for g, part in enumerate(parts):
         if slopes:
-            slope, *own = _slopes(problem, theta, g, part, mean, V)
-            gradient[0] += slope
-            gradient[2 + 4 * g : 6 + 4 * g] = own
+            gradient[2 + 4 * g : 6 + 4 * g] = _slopes(problem, theta, g, part, mean, V)
         else:
             errors.append(_label_error(problem, g, part, mean, V))
     return Posterior(-lost / 2, theta, mean, V, informations, A, noise, errors), gradient
 
 
 class _Origin(NamedTuple):
-    """own: B (p,); noise: σ_g² and what is not seen; factors: ρ (p,); information: N (p, p); told: N's right-hand side
-    (p, k); lost: -2 log likelihood; spread: D (p, p), posterior covariance of δ given w."""
+    """own: B (p,); noise: σ_g²; factors: ρ (p,); information: N (p, p); told: N's right-hand side (p, k); lost: -2 log
+    likelihood; spread: D (p, p), posterior covariance of δ given w."""
 
     own: np.ndarray
     noise: float
@@ -221,25 +212,12 @@ class _Origin(NamedTuple):
     spread: np.ndarray
 
 
-def _shrunk(problem, theta, g):
-    """ρ and B of an origin along the directions of a problem."""
-    amplitude, _, ridge, power = np.exp(theta[2 + 4 * g : 6 + 4 * g])
-    known, lost = problem.known[g], ridge / problem.variances
-    if known is not None:
-        return known.factors, amplitude * known.variances
-    return (1 + lost) ** -power, amplitude * problem.own * (1 + lost) ** -2
-
-
-def _unseen(tail, theta, g):
-    """Variances (p,) of the labels along the directions of the tail: from the truth, and the origin's own."""
-    factors, B = _shrunk(tail, theta, g)
-    return np.exp(theta[0]) * tail.inputs * tail.signal * factors**2, tail.inputs * B
-
-
 def _origin(problem, theta, g):
     moment, outputs = problem.moments[1 + g], problem.moments[0].cross.shape[1]
-    factors, B = _shrunk(problem, theta, g)
-    noise = np.exp(theta[3 + 4 * g]) + np.sum(_unseen(problem.tail, theta, g))
+    amplitude, noise, ridge, power = np.exp(theta[2 + 4 * g : 6 + 4 * g])
+    known, lost_share = problem.known[g], ridge / problem.variances
+    factors = (1 + lost_share) ** -power if known is None else known.factors
+    B = amplitude * (problem.own * (1 + lost_share) ** -2 if known is None else known.variances)
     root = np.sqrt(B)
     S, c = moment.gram / noise, moment.cross / noise
     T = np.eye(len(B)) + root[:, None] * S * root
@@ -254,7 +232,7 @@ def _origin(problem, theta, g):
 
 
 def _slopes(problem, theta, g, part, mean, V):
-    """∂ log evidence / ∂ (log a, as far as the tail is noise, log b, log σ_g², log κ, log h)."""
+    """∂ log evidence / ∂ (log b, log σ_g², log κ, log h)."""
     moment, outputs = problem.moments[1 + g], mean.shape[1]
     E = part.own[:, None] * part.information
     own = part.spread @ (moment.cross / part.noise) - E @ (part.factors[:, None] * mean)
@@ -276,17 +254,12 @@ def _slopes(problem, theta, g, part, mean, V):
         return slope / part.noise
 
     ridge, power = (0.0, 0.0) if problem.known[g] is not None else np.exp(theta[4 + 4 * g : 6 + 4 * g])
-    x, beyond = ridge / problem.variances, ridge / problem.tail.variances
-    loud = (_residual(moment, sees, covariance) / part.noise - outputs * moment.rows) / 2 / part.noise
-    signal, errors = _unseen(problem.tail, theta, g)
+    x = ridge / problem.variances
     return (
-        loud * np.sum(signal),
-        np.sum(uneven) / 2 + loud * np.sum(errors),
-        loud * np.exp(theta[3 + 4 * g]),
-        along(-power * x / (1 + x))
-        - uneven @ (x / (1 + x))
-        - 2 * loud * (power * signal + errors) @ (beyond / (1 + beyond)),
-        along(-power * np.log1p(x)) - 2 * loud * power * signal @ np.log1p(beyond),
+        np.sum(uneven) / 2,
+        (_residual(moment, sees, covariance) / part.noise - outputs * moment.rows) / 2,
+        along(-power * x / (1 + x)) - uneven @ (x / (1 + x)),
+        along(-power * np.log1p(x)),
     )
 
 

@@ -127,24 +127,6 @@ def test_gradient_of_the_evidence(data, known, seen):
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
 
 
-def test_directions_that_are_not_seen_are_noise(data):
-    """The evidence of the first directions is that of a problem without others, whose noises are as much larger."""
-    X, y = data
-    rows = rows_of(X, y, ORIGIN)
-    whole = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, {})
-    part, theta, beyond = whole.leading(4), THETA.copy(), slice(4, None)
-    signal = rows.variances[3:] * np.exp(theta[0]) * whole.signal[beyond]
-    theta[1] = np.log(np.exp(theta[1]) + signal.sum())
-    for g in range(2):
-        own, noise, ridge, power = np.exp(THETA[2 + 4 * g : 6 + 4 * g])
-        shrunk = 1 + ridge / whole.variances[beyond]
-        errors = rows.variances[3:] * own * whole.own[beyond] * shrunk**-2
-        theta[3 + 4 * g] = np.log(noise + np.sum(signal * shrunk ** (-2 * power) + errors))
-    expected = evidence._evidence(part.leading(4)._replace(tail=part.tail.leading(0)), theta)[0].log_evidence
-    assert evidence._evidence(part, THETA)[0].log_evidence == pytest.approx(expected, rel=1e-12)
-    assert evidence._evidence(part, theta)[0].log_evidence != pytest.approx(expected, rel=1e-3)
-
-
 def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
     """Rows of a linear truth, real and labelled by a least-squares teacher; the exact error of fits."""
     truth = rng.standard_normal(dim) / np.sqrt(dim)
@@ -247,6 +229,21 @@ def test_what_is_known_of_a_teacher_is_its_error():
     expected = 2 * 0.5**2 / (40 - 12 - 1) / rows.variances / belief.unit[0] ** 2
     np.testing.assert_allclose(known.variances[1:], expected, rtol=1e-12)
     assert known_teachers(rows, belief, {1: Provenance(2, 12, 0.5)}) == {}
+
+
+def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
+    """Equal directions, 150: where the first hundred decide, what the others carry passes for noise of the labels, and
+    the choice shrinks far too much: mean log error over four data sets 0.4 above, and more."""
+    logs = []
+    for quick in (evidence.QUICK, 0):
+        monkeypatch.setattr(evidence, "QUICK", quick)
+        rng, found = np.random.default_rng(7), []
+        for _ in range(4):
+            rows, errors = drawn(rng, 300, real=40, fake=160, dim=150, noise=0.1)
+            pick = choose(rows, beliefs(rows)).best
+            found.append(np.log(errors(pick.path)[pick.at]))
+        logs.append(np.mean(found))
+    assert logs[0] < logs[1] - 0.4
 
 
 def test_several_origins_are_weighed_one_by_one():
