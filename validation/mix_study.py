@@ -10,8 +10,8 @@ Strategies: `real only` (leave-one-out on real rows), `pooled` (GCV on all rows,
 synthetic rows), `leave-one-out` (over weight and ridge, on the real rows), `ours`
 (`CollapseAwareRidge(weights="auto")`) and `ours, provenance` (told generations, rows and ridge of the teachers; trees
 are not described). The regimes of HELD_OUT, and those of TABLES, a table with units, gaps and a category in the usual
-scikit-learn pipeline, were looked at when nothing was changed any more: once for the method as it was first, once for
-the method as it is, which was changed on REGIMES alone.
+scikit-learn pipeline, decided nothing: they were looked at with the method as it was first, with one on the way, and
+with the method as it is; changes were made on REGIMES alone.
 """
 
 import contextlib
