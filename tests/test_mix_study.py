@@ -75,6 +75,7 @@ def test_the_page_is_what_the_table_says():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*too few to tell")
 @pytest.mark.parametrize("real", [60, 100, 400])
 @pytest.mark.parametrize("regime", TABLES, ids=lambda regime: f"{regime.teacher} {regime.generations}")
 def test_on_a_table_the_estimator_is_near_the_best_of_the_usual_ways(regime, real):
