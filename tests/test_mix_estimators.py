@@ -14,7 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import modelcollapse as mc
-from modelcollapse.estimators.mix import FEWEST
+from modelcollapse.estimators.mix import FEWEST, _notes
+from modelcollapse.numerics.mixes.choice import beliefs, choose
+from modelcollapse.numerics.mixes.moments import rows_of
 
 RNG = np.random.default_rng
 TOO_FEW = "ignore:.*too few to tell"
@@ -76,21 +78,30 @@ def test_small_columns_are_fitted_beside_large_ones(unit, columns):
 
 
 @pytest.mark.parametrize("unit", [1e5, 1e7, 1e9])
-def test_a_signal_in_small_units_is_reached_or_said_to_be_missed(unit):
-    """The grid reaches the smallest column; where the model of the labels keeps the weights off it, `fit` says so."""
+def test_a_signal_in_small_units_is_reached(unit):
+    """By the grid, which goes down to the smallest column, and by the model of the labels."""
     rng = np.random.default_rng(0)
     Z = rng.standard_normal((60, 2))
     X, y = Z * [unit, 1], 3 * Z[:, 1] + 0.1 * rng.standard_normal(60)
     origin = np.repeat(["real", "model"], 30)
     for model in (mc.CollapseAwareRidge(), mc.CollapseAwareRidge(distill="auto"), mc.CollapseAwareGradientFlow()):
         assert model.fit(X, y).score(X, y) > 0.99
-    chosen = mc.CollapseAwareRidge(weights="auto")
-    with pytest.warns(UserWarning, match="leave-one-out"):
-        assert chosen.fit(X, y, origin).score(X, y) > 0.5
-    with pytest.warns(UserWarning, match="finds the penalty 0 better than"):  # whatever the order of the ridges
-        mc.CollapseAwareRidge(weights="auto", ridges=[10.0, 1e-6, 0.0]).fit(X, y, origin)
-    standardised = mc.CollapseAwareRidge(weights="auto").fit(X / [unit, 1], y, origin)
-    assert standardised.score(X / [unit, 1], y) > 0.99
+    for scale in (np.array([unit, 1]), np.ones(2)):
+        for given in ({}, {"ridges": [10.0, 1e-6, 0.0]}):
+            chosen = mc.CollapseAwareRidge(weights="auto", **given).fit(Z * scale, y, origin)
+            assert chosen.score(Z * scale, y) > 0.99
+
+
+def test_a_penalty_that_leave_one_out_refuses_is_said():
+    """A choice moved to the largest penalty; the one that was found needs no word."""
+    X, y, origin = mix(error=0.05)
+    rows = rows_of(X, y[:, None], (origin == "model").astype(int))
+    found = choose(rows, beliefs(rows))
+    moved = found._replace(best=found.best._replace(at=len(found.best.score) - 1))
+    said, silent = (" ".join(_notes(rows, one)) for one in (moved, found))
+    assert f"better than {moved.best.path.alphas[-1]:.2g} by more than 2 standard errors" in said
+    assert "standardise" in said
+    assert "standardise" not in silent
 
 
 def test_the_kernel_fit_is_kernel_ridge_at_its_weights_and_alpha():

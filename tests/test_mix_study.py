@@ -8,6 +8,9 @@ import pytest
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import KFold
 
+from modelcollapse.numerics.mixes.choice import WEIGHTS
+from modelcollapse.numerics.mixes.leave_one_out import weighted_path
+from modelcollapse.numerics.mixes.moments import rows_of
 from modelcollapse.validation import mix_study
 from modelcollapse.validation.studies.mixes import REGIMES, TABLES, draw
 
@@ -24,11 +27,20 @@ def test_regrets_are_complete_and_depend_on_the_seed_alone():
     assert "20 real rows  ours" in mix_study.summarise(records)
 
 
+def test_grids_of_penalties_may_be_longer_for_some_weights():
+    """They are here: few directions, and small ones, of digits."""
+    regime = REGIMES[18]
+    found = draw(regime, 200, np.random.default_rng(0))
+    rows = rows_of(mix_study._features(regime, found.X).values, found.y[:, None], found.origin)
+    lengths = {len(weighted_path(rows, np.array([1.0, weight])).alphas) for weight in WEIGHTS}
+    assert len(lengths) > 1
+    regrets = mix_study.trial(regime, 200, np.random.default_rng(0))
+    assert 0 <= regrets["leave-one-out"] < regrets["real only"]
+
+
 def test_the_error_of_a_fit_is_that_of_its_predictions():
     """On a kernel: the study's test errors against predictions of the estimator with the same weight and ridge."""
     from modelcollapse import CollapseAwareRidge
-    from modelcollapse.numerics.mixes.leave_one_out import weighted_path
-    from modelcollapse.numerics.mixes.moments import rows_of
 
     regime = REGIMES[-1]
     found = draw(regime, 20, np.random.default_rng(0))
@@ -63,6 +75,7 @@ def test_the_page_is_what_the_table_says():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*too few to tell")
 @pytest.mark.parametrize("real", [60, 100, 400])
 @pytest.mark.parametrize("regime", TABLES, ids=lambda regime: f"{regime.teacher} {regime.generations}")
 def test_on_a_table_the_estimator_is_near_the_best_of_the_usual_ways(regime, real):

@@ -4,11 +4,17 @@ Two scores for a pair (weights $\omega$, penalty $\alpha$): leave-one-out on the
 noisy (`modelcollapse.numerics.mixes.leave_one_out`), and the posterior expected error under a model of the synthetic
 labels, steady and only as good as the model (`modelcollapse.numerics.mixes.evidence`). The choice minimises
 
-$$ \frac{n\, LOO + k\, risk}{n + k} , \quad k = TRUST \ \text{rows} . $$
+$$ (1 - q)\, LOO + q\, risk , \quad q = \frac{s^2}{s^2 + t^2} , $$
 
-The error is measured where the real rows are: under $(n \Sigma_{real} + r \Sigma_{all}) / (n + r)$, r the number of
-directions. Real rows alone and all rows alike are always among the candidates. Where leave-one-out says that one of
-them, at its own penalty, is better than the choice by more than SURE standard errors of the difference, it is taken.
+each score counting by its precision: about the difference in error between the fit that the one score likes best, $a$,
+and the other's, $b$, leave-one-out has the variance $s^2$ and the model of the labels $t^2 = 4 (a - b)^\top \Sigma V
+\Sigma (a - b)$, V the posterior covariance of the truth (and what its means differ by between shapes). Leave-one-out
+fits share all rows but two, and err together: with S² the variance of the n differences of squares, $s^2 = (1/n +
+1/(n-1))\, S^2$, the correction of Nadeau and Bengio, Machine Learning 52 (2003), for one row left out.
+
+The error is measured where the real rows are: under $\Sigma = (n \Sigma_{real} + r \Sigma_{all}) / (n + r)$, r the
+number of directions. Real rows alone and all rows alike are always among the candidates. Where leave-one-out says that
+one of them, at its own penalty, is better than the choice by more than SURE of these standard errors, it is taken.
 """
 
 from typing import NamedTuple
@@ -19,7 +25,6 @@ from modelcollapse.numerics.mixes.evidence import posteriors
 from modelcollapse.numerics.mixes.leave_one_out import WeightedPath, weighted_path
 from modelcollapse.numerics.mixes.moments import pooled
 
-TRUST = 60.0
 SURE = 2.0
 WEIGHTS = np.array([0, 1e-3, 3e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1, 1.7, 3, 6, 12, 25, 100])
 _SWEEPS = 3
@@ -27,11 +32,13 @@ _ALIKE = 1e-4  # relative: scores that differ by less are one, and the largest p
 
 
 class Scored(NamedTuple):
-    """Fits under one vector of weights (origins,), their risks (L,) and scores (L,), and the place of the best."""
+    """Fits under one vector of weights (origins,), their risks (L,), the noise of real labels that goes with these,
+    scores (L,), and the place of the best."""
 
     weights: np.ndarray
     path: WeightedPath
     risk: np.ndarray
+    noise: float
     score: np.ndarray
     at: int
 
@@ -39,6 +46,16 @@ class Scored(NamedTuple):
     def best(self):
         """The smallest score."""
         return float(self.score.min())
+
+    @property
+    def fit(self):
+        """Intercepts and slopes at the best, (1 + r, k)."""
+        return np.concatenate([self.path.intercepts[self.at, None], self.path.slopes[self.at]])
+
+    def judged(self, share):
+        """The same fits by another share of their risk in the score; the rest is leave-one-out."""
+        score = (1 - share) * self.path.loss + share * (self.risk + self.noise)
+        return self._replace(score=score, at=int(np.flatnonzero(score <= score.min() * (1 + _ALIKE))[-1]))
 
 
 class Beliefs(NamedTuple):
@@ -75,6 +92,15 @@ class Beliefs(NamedTuple):
         squares = np.sum(fits * (self.metric @ fits), axis=(1, 2))
         return self.spread() + (apart + squares) / mean.shape[1]
 
+    def doubt(self, one, other):
+        """Posterior variance of the difference between the errors of two fits (1 + r, k)."""
+        seen, outputs = self.posteriors[0].mean.shape
+        along = 2 / outputs * (self.metric @ (one - other))[:seen]
+        means = np.array([np.sum(along * post.mean) for post in self.posteriors])
+        scaled = along * self.unit
+        own = np.array([np.sum(scaled * (post.covariance @ scaled)) for post in self.posteriors])
+        return float(self.weights @ (own + (means - self.weights @ means) ** 2))
+
 
 def beliefs(rows, known=None):
     """What the rows say; known: dict from origin to Known."""
@@ -96,30 +122,42 @@ class Chosen(NamedTuple):
     reason: str
 
 
-def choose(rows, belief, grid=WEIGHTS, trust=TRUST, penalties=None):
-    """The Chosen weights and penalty; penalties(weights) -> α (L,), or None for the default."""
+def choose(rows, belief, grid=WEIGHTS, penalties=None):
+    """The Chosen weights and penalty; belief: None for leave-one-out by itself; penalties(weights) -> α (L,), or None
+    for the default."""
     count = len(rows.moments)
     seen: dict = {}
 
-    def scored(weights):
-        key = tuple(weights)
-        if key not in seen:
-            seen[key] = score(rows, belief, np.array(weights, dtype=float), trust, penalties)
-        return seen[key]
+    def search(share):
+        def scored(weights):
+            key = tuple(weights)
+            if key not in seen:
+                seen[key] = score(rows, belief, np.array(weights, dtype=float), penalties)
+            return seen[key].judged(share)
 
-    alone, pooled = scored([1.0] + [0.0] * (count - 1)), scored([1.0] * count)
-    best = min(alone, pooled, key=lambda one: one.best)
-    for _ in range(_SWEEPS if count > 2 else 1):
-        before = best
-        for g in range(1, count):
-            best = min([best, *_line(scored, best.weights, g, grid)], key=lambda one: one.best)
-        if best is before:
-            break
+        alone, pooled = scored([1.0] + [0.0] * (count - 1)), scored([1.0] * count)
+        best = min(alone, pooled, key=lambda one: one.best)
+        for _ in range(_SWEEPS if count > 2 else 1):
+            before = best.weights
+            for g in range(1, count):
+                best = min([best, *_line(scored, best.weights, g, grid)], key=lambda one: one.best)
+            if best.weights is before:
+                break
+        return best, alone, pooled
+
+    share = 0.0 if belief is None else share_of_risk(rows, belief, search(1.0)[0], search(0.0)[0])
+    best, alone, pooled = search(share)
     reason = ""
     for other, name in ((alone, "the real rows alone"), (pooled, "all rows, each as heavy,")):
         if worse(rows, best, other):
             best, reason = other, f"{name} have a smaller leave-one-out error by more than {SURE:g} standard errors"
-    return Chosen(best, alone, pooled, list(seen.values()), reason)
+    return Chosen(best, alone, pooled, [one.judged(share) for one in seen.values()], reason)
+
+
+def share_of_risk(rows, belief, expected, left_out):
+    """Share q of the risk in the score, from the Scored that the risk and that leave-one-out like best."""
+    _, error = gap(rows, expected, left_out)
+    return error**2 / (error**2 + belief.doubt(expected.fit, left_out.fit)) if error > 0 else 1.0
 
 
 def _line(scored, weights, g, grid):
@@ -133,16 +171,13 @@ def _line(scored, weights, g, grid):
     return [at(i) for i in (*coarse, *(i for i in (best - 1, best + 1) if 0 <= i < len(grid)))]
 
 
-def score(rows, belief, weights, trust=TRUST, penalties=None):
-    """Scored fits under weights (origins,)."""
+def score(rows, belief, weights, penalties=None):
+    """Scored fits under weights (origins,), by their risk, or where there are no beliefs by leave-one-out."""
     path = weighted_path(rows, weights, None if penalties is None else penalties(weights))
-    risk = np.zeros_like(path.loss) if belief is None else belief.risk(path)
-    n = rows.moments[0].rows
-    noise = 0.0 if belief is None else float(np.mean(belief.noise))
-    k = 0.0 if belief is None else trust
-    total = (n * path.loss + k * (risk + noise)) / (n + k)
-    at = int(np.flatnonzero(total <= total.min() * (1 + _ALIKE))[-1])
-    return Scored(weights, path, risk, total, at)
+    if belief is None:
+        return Scored(weights, path, np.zeros_like(path.loss), 0.0, path.loss, 0).judged(0.0)
+    risk = belief.risk(path)
+    return Scored(weights, path, risk, float(np.mean(belief.noise)), risk, 0).judged(1.0)
 
 
 def standard_error(rows, squares):
@@ -158,6 +193,7 @@ def worse(rows, best, other):
 
 
 def gap(rows, one, other):
-    """By how much leave-one-out on the real rows finds one Scored worse than another, and the standard error."""
-    squares = one.path.held_out[one.at] - other.path.held_out[other.at]
-    return squares @ rows.counts / rows.counts.sum(), standard_error(rows, squares)
+    """By how much leave-one-out on the real rows finds one Scored worse than another, and the standard error, larger
+    than that of a mean of independent squares."""
+    squares, n = one.path.held_out[one.at] - other.path.held_out[other.at], len(rows.counts)
+    return squares @ rows.counts / rows.counts.sum(), standard_error(rows, squares) * np.sqrt(1 + n / max(n - 1, 1))

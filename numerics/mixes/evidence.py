@@ -29,8 +29,9 @@ from scipy.optimize import minimize
 
 from modelcollapse.numerics.mixes.moments import pooled
 
-SHAPES = [(u, v) for u in (0.0, 0.5, 1.0) for v in (0.0, -1.0)]
-LEADING = 100  # directions that decide about the hyperparameters
+SHAPES = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of the columns
+LEADING = 100  # directions that decide about the hyperparameters where there are more than QUICK; else all do
+QUICK = 200
 MOST = 600  # directions that the posterior sees
 _VAGUE = 100.0  # prior variance of the intercept, in units of the labels' variance
 # prior medians and widths of logarithms, variances in units of the labels', κ in that of the mean variance of inputs
@@ -105,7 +106,7 @@ def posteriors(rows, known=None, shapes=SHAPES):
     s = rows.variances[: seen.stop - 1]
     problems, thetas, logs = [_problem(moments, s, u, v, known or {}) for u, v in shapes], [None], []
     for problem in problems:
-        theta, log_evidence = _best(problem.leading(LEADING + 1), thetas[-1])
+        theta, log_evidence = _best(problem.leading(_deciding(len(s)) + 1), thetas[-1])
         thetas.append(theta)
         logs.append(log_evidence)
     weights = np.exp(np.array(logs) - max(logs))
@@ -115,8 +116,12 @@ def posteriors(rows, known=None, shapes=SHAPES):
     return found, weights[kept] / weights[kept].sum(), unit
 
 
+def _deciding(directions):
+    return directions if directions <= QUICK else LEADING
+
+
 def _problem(moments, s, u, v, known):
-    first = s[:LEADING]
+    first = s[: _deciding(len(s))]
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
     origins = range(1, len(moments))
@@ -232,10 +237,11 @@ def _slopes(problem, theta, g, part, mean, V):
     E = part.own[:, None] * part.information
     own = part.spread @ (moment.cross / part.noise) - E @ (part.factors[:, None] * mean)
     scaled = part.factors[:, None] * V
-    spread = np.diag(part.spread) + np.einsum("ij,ij->i", E @ (scaled * part.factors), E)
+    lost = E @ scaled
+    spread = np.diag(part.spread) + np.einsum("ij,j,ij->i", lost, part.factors, E)
     own_squares = np.sum(own**2, axis=1) + outputs * spread
     sees = part.factors[:, None] * mean + own
-    through = scaled - E @ scaled  # covariance of ρw + δ with w
+    through = scaled - lost  # covariance of ρw + δ with w
     kept = np.eye(len(E)) - E
     covariance = part.spread + (through * part.factors) @ kept.T
     uneven = own_squares / part.own - outputs

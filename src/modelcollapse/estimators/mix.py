@@ -13,6 +13,7 @@ from modelcollapse.numerics.mixes.choice import (
     choose,
     gap,
     score,
+    share_of_risk,
     standard_error,
     worse,
 )
@@ -113,7 +114,9 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
         chosen = choose(rows, belief, penalties=alphas)
     else:
         candidates = fixed, np.eye(origins)[0], np.ones(origins)
-        best, alone, pooled = (score(rows, belief, w, penalties=alphas) for w in candidates)
+        best, alone, pooled = (score(rows, belief, w, alphas) for w in candidates)
+        share = share_of_risk(rows, belief, best, best.judged(0.0))
+        best, alone, pooled = (one.judged(share) for one in (best, alone, pooled))
         chosen = Chosen(best, alone, pooled, [best, alone, pooled], "")
     criterion = "leave-one-out and evidence" + (" with provenance" if known else "")
     notes = _notes(rows, chosen) if fixed is None else []
@@ -131,7 +134,7 @@ def _without_real_rows(rows, weights, alphas, real):
         notes.append(
             f"{real} real rows are too few to choose by, at least {FEWEST} are needed: the ridge is chosen on all rows"
         )
-    best = Scored(weights, path, risk, risk, at)
+    best = Scored(weights, path, risk, 0.0, risk, at)
     return Mix(rows, best, None, None, risk, "gcv (fallback)" if notes else "gcv", notes)
 
 
@@ -159,8 +162,8 @@ def _notes(rows, chosen):
     if smaller < penalty and worse(rows, best, lone):
         notes.append(
             f"leave-one-out on the real rows finds the penalty {smaller:.2g} better than {penalty:.2g} by more than "
-            f"{SURE:g} standard errors: the model of the labels takes coefficients to be of one size; if columns "
-            "differ in their units, standardise them (sklearn.preprocessing.StandardScaler)"
+            f"{SURE:g} standard errors: the model of the labels does not fit these rows; if columns differ in their "
+            "units, standardise them (sklearn.preprocessing.StandardScaler)"
         )
     return notes
 
