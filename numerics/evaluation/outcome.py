@@ -27,11 +27,11 @@ def require_found(converged, shape=None):
 
 
 def require_finite(*errors, what="the test error"):
-    """Raise RuntimeError where the sum of some numbers, called `what`, is not a number."""
-    total = sum(errors)
-    if np.isnan(total).any():
+    """Raise RuntimeError where one of some numbers, called `what`, is not a number."""
+    lost = np.logical_or.reduce(np.broadcast_arrays(*map(np.isnan, errors)))
+    if lost.any():
         raise RuntimeError(
-            f"{what} is not a number at grid point {np.argwhere(np.isnan(total))[0].tolist()}: either some quantity "
+            f"{what} is not a number at grid point {np.argwhere(lost)[0].tolist()}: either some quantity "
             "left the range or the digits of double precision (rescale the eigenvalues, or move the ridge or the noise "
             "away from the extremes), or a model of infinite variance writes labels through a link (give it a ridge, "
             "or samples further from the dimension)"

@@ -87,8 +87,9 @@ def training_curve(question):
                     padded = padded.reshape(-1, BATCH)
                 noise = source.noise / math.sqrt(unit)
                 out = _block(*(atoms, inputs, tested, source.samples, noise, labels, scale, centre, padded), kind=kind)
-                for result, value, factor in zip(results, out, (unit, unit, unit, unit, 1), strict=True):
-                    result[here] = np.asarray(value).reshape(-1)[: len(here)] * factor
+                with np.errstate(over="ignore"):  # what is beyond double precision is infinite
+                    for result, value, factor in zip(results, out, (unit, unit, unit, unit, 1), strict=True):
+                        result[here] = np.asarray(value).reshape(-1)[: len(here)] * factor
     return results
 
 

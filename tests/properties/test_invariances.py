@@ -169,7 +169,18 @@ UNEVEN = (
     Labels(((0, 1.0),), 6.0, 0.0, 1e5),
     Labels(((0, 1.0),), 6.0, 8e-135, 1e5, True),
 )
+LOUD = ((0.0, 1.0, 1.0), (1.0, 1.0, 1.0), (1e81, 1.0, 1.0)), (Labels(((0, 1.0),), 1.0, 1e124, 1.0, True),)
 FOUND = {
+    "an error at the end of double precision": (
+        "a grid is its points",
+        "extreme",
+        Recipe(LOUD[0], (Step("ridge", LOUD[1], 1.0),)),
+    ),
+    "a curve over times at the end of double precision": (
+        "a grid is its points",
+        "extreme",
+        Recipe(LOUD[0], (Step("flow", LOUD[1], 1.0),)),
+    ),
     "labels that diverge, and part of them taken off": (
         "the order of sources",
         "extreme",
