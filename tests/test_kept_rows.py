@@ -360,3 +360,13 @@ def test_verified_regression_stays_near_its_verifier():
     predicted = float(formula.evaluate(noise=noise, **numbers))
     unpulled = float(formula.evaluate(noise=noise / float(pull.evaluate(threshold=threshold)) ** 0.5, **numbers))
     assert abs(mean - predicted) < 5 * deviation + 0.03 * predicted < abs(mean - unpulled)
+
+
+@pytest.mark.parametrize("multiple", [0.5, 3.0])
+def test_a_multiple_of_the_judge_is_labelled_like_the_judge(multiple):
+    """Signs do not see the size of a score; nor, but for 1e-8, whether the judge is the labeller or its multiple."""
+    keep = mc.Verified(ISO, 0.9, 0.3)
+    models = [mc.fit(model.label(90, link="sign", keep=keep), ridge=0.1) for model in (ISO, multiple * ISO)]
+    own, other = map(mc.predict, models)
+    for part in ("bias", "variance", "clean"):
+        assert np.isclose(getattr(other, part), getattr(own, part), rtol=3e-8), part

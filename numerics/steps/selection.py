@@ -22,7 +22,7 @@ from modelcollapse.theory.pipelines.links import Probit, Sign
 
 __all__ = ["NEAREST", "Selection", "selection"]
 
-NEAREST = 1e-4  # the smallest q: directions nearer than this are not told apart
+NEAREST = 1e-7  # the smallest q: nearer directions are told apart by rounding alone, which is a part in a hundred here
 BLOCK = 2048  # points at a time, each with hundreds of nodes
 _FAR = 12.0
 _STEPS = 0.025 * np.arange(-128, 129)

@@ -18,7 +18,7 @@ import modelcollapse as mc
 
 FEW, MANY = 5, int(os.environ.get("MODELCOLLAPSE_EXAMPLES", "400"))  # pipelines for each property at each level
 RTOL = {"ordinary": 1e-9, "hard": 1e-8, "extreme": 1e-8}
-ANGLES = 1e-7  # between nearly parallel scores: some square roots of what double precision resolves
+ANGLES = 1e-6  # relative: scores that nearly cancel, or are nearly parallel, behind a filter of rows (docs/limits.md)
 SCALES = {"ordinary": 4.0**3, "hard": 4.0**12, "extreme": 4.0**40}
 
 
