@@ -114,7 +114,7 @@ class UsedRows:
 
 def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
     """The Medium of a fit; `start`: a point for Newton, of another ridge on the same rows."""
-    values = Selection(*map(value_of, selection[:-1]), selection.pools)
+    values = value_of(selection)
     form = _LeastSquares(rows) if rows.rank < values.samples else _Interpolating(rows)
     kappa, converged = _root(form, values, start)
     if any(isinstance(x, Dual) for x in selection):
