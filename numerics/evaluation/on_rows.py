@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.numerics import duals
-from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
+from modelcollapse.numerics.equivalents.symmetric import diagonal_of
 from modelcollapse.numerics.evaluation.memory import Memory
 from modelcollapse.numerics.steps.rows import Labels, added_up, bounded, fit_rows
 from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitStep, MixtureStep, Rows, SurrogateStep
@@ -89,7 +89,7 @@ class OnRows:
         missed = moments.deviation[rows]
         if covariance is None:
             return missed, missed * 0
-        return missed, bounded(_diagonal(covariance)[rows], lambda: moments.bound[rows])
+        return missed, bounded(diagonal_of(covariance)[rows], lambda: moments.bound[rows])
 
     def selection(self, sources, ridge):
         """(UsedRows, Selection, groups) of a fit: groups are (row numbers, sources, shares) of each pool."""
@@ -161,12 +161,10 @@ def _fit(here, step, models, joint, keep=True):
         fitted = fit_rows(found, selection, rows, here.targets, labels)
         hat = found.mean_hat
 
-        unseen, start = {}, 0
-        for pool_rows, group, _ in groups:
-            stop = start + len(pool_rows)
-            unseen[group[0].pool] = fitted.unseen_deviation[start:stop], fitted.unseen_variance[start:stop]
-            start = stop
-
+        unseen = {
+            group[0].pool: (fitted.unseen_deviation[places], fitted.unseen_variance[places])
+            for (_, group, _), places in zip(groups, selection.pools, strict=True)
+        }
         bound = added_up(hat, labels.bound) + np.square(value_of(hat)) @ value_of(fitted.inner)
         covariance = functools.partial(fitted.covariance, labels.covariance, found.hat, hat)
         return _Function(fitted.deviation, covariance, unseen, key and object(), bound), hat, found.converged
@@ -248,7 +246,7 @@ def _apart(models, joint, i, k, rows):
     for a, b, sign in ((i, i, 1), (k, k, 1), (i, k, -2)):
         covariance = joint(a, b)
         if covariance is not None:
-            total = total + sign * _diagonal(covariance)[rows]
+            total = total + sign * diagonal_of(covariance)[rows]
     return bounded(total, lambda: 2 * (models[i].bound + models[k].bound)[rows])
 
 
@@ -314,7 +312,3 @@ def _generation(here, model, covariance, samples, noise, ridge):
 
 
 _MOVES = {MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
-
-
-def _diagonal(matrix):
-    return namespace(matrix).einsum("ii->i", matrix)

@@ -83,14 +83,14 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
         change = (turn * inner) @ turn.T - diagonal(inner)
         if covariance is not None:
             seen, change = seen + half, change + (turn @ covariance @ turn.T - covariance)
-        less, wider = _further(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
+        less, wider = _on_unseen(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
         unseen, variance = unseen - less, namespace(variance, wider).maximum(variance + wider, 0.0)
     kept = deviation + (label - turned) + medium.kappa * (gamma @ turned)
     outer = targets[rows.others] - medium.hat[rows.others] @ turned
     return Fitted(rows.joined(kept, outer), inner, unseen, variance, added)
 
 
-def _further(medium, selection, label, pulled, turned, excess, seen, change):
+def _on_unseen(medium, selection, label, pulled, turned, excess, seen, change):
     """What the next order changes in mean and variance on unseen rows, by (4).
 
     pulled : Γℓ; turned : (1 − DΓ)ℓ; excess : N − q; seen : ΓC for C = V + diag q; change : of C
