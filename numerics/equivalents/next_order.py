@@ -26,7 +26,7 @@ import numpy as np
 
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
-from modelcollapse.numerics.equivalents.symmetric import diagonal, diagonal_of, inverse
+from modelcollapse.numerics.equivalents.symmetric import diagonal_of, inverse, plus_diagonal
 
 __all__ = ["NextOrder"]
 
@@ -38,8 +38,8 @@ class NextOrder:
         self.gamma, self.scale, self.chance = gamma, diagonal_of(gamma), chance
         self.amplitude = duals.sqrt((1 - chance) / chance) / self.scale
         self.rings = self._scattered(gamma * gamma)
-        self.resolvent = inverse(np.eye(len(gamma)) - self.rings)
-        twice = self.resolvent @ self.resolvent
+        self.resolvent = inverse(plus_diagonal(-self.rings, np.ones(len(gamma))))
+        twice = self.resolvent @ self.resolvent.T  # symmetric, which the product is told
         self.slope = _off_diagonal(self.rings - 0.5 * (self.resolvent + twice))  # f'(A)
         self.strength = 1 / duals.sqrt(1 + ((twice * self.resolvent).sum(1) - 1) ** 2)
         self.counts = [_Count(self, pool) for pool in pools if np.any(value_of(chance)[pool] < 1)]
@@ -50,7 +50,7 @@ class NextOrder:
 
     def shift(self):
         """D (n, n)."""
-        return self.push() + diagonal(self.own)
+        return plus_diagonal(self.push(), self.own)
 
     def used(self, matrix):
         """A matrix (n, n) with the strengths of its rows and columns."""
@@ -71,12 +71,12 @@ class NextOrder:
         right = ((self.gamma @ push) * self.gamma).sum(1) + 2 * (moved * self.pulled).sum(0)
         right = right + 2 * ((self.gamma * moved) @ self.own)
         own = 2 * diagonal_of(moved) * self.unit / (self.chance * self.scale)
-        return push + diagonal(a * (self.resolvent @ (a * right - own)))
+        return plus_diagonal(push, a * (self.resolvent @ (a * right - own)))
 
     def push(self):
         """Y (n, n)."""
         within = (self.slope * self.rings).sum(1) / self.scale
-        total = 2 * self._scattered(self.slope * self.gamma) - diagonal(2 * within)
+        total = plus_diagonal(2 * self._scattered(self.slope * self.gamma), -2 * within)
         for count in self.counts:
             total = total + count.push()
         return total
@@ -89,14 +89,15 @@ class NextOrder:
         rings = 2 * self._scattered(gamma * moved) - self.rings * shrinks
         slope = self._slope_moved(rings)
         within = (slope * self.rings + self.slope * rings - self.slope * self.rings * relative[:, None]).sum(1) / scale
-        total = 2 * self._scattered(slope * gamma + self.slope * (moved - gamma * shrinks)) - diagonal(2 * within)
+        total = 2 * self._scattered(slope * gamma + self.slope * (moved - gamma * shrinks))
+        total = plus_diagonal(total, -2 * within)
         for count in self.counts:
             total = total + count.pushed(moved)
         return total
 
 
 def _off_diagonal(matrix):
-    return matrix - diagonal(diagonal_of(matrix))
+    return plus_diagonal(matrix, -diagonal_of(matrix))
 
 
 class _Count:
@@ -123,7 +124,7 @@ class _Count:
     def push(self):
         left, right = self.left, self.right
         own = self.inside * right / self.scale**2 + self.missing * right**2 / self.scale**3
-        return (self.gamma * left[:, None] * left[None] - diagonal(own)) * self.share
+        return plus_diagonal(self.gamma * left[:, None] * left[None], -own) * self.share
 
     def pushed(self, moved):
         left, right, scale = self.left, self.right, self.scale
@@ -136,4 +137,5 @@ class _Count:
         own = self.inside * (grown - 2 * relative * right) / scale**2
         own = own + self.missing * right * (2 * grown - 3 * relative * right) / scale**3
         outer = turned[:, None] * left[None]
-        return (self.gamma * (outer + outer.T) + moved * left[:, None] * left[None] - diagonal(own)) * self.share
+        total = self.gamma * (outer + outer.T) + moved * left[:, None] * left[None]
+        return plus_diagonal(total, -own) * self.share

@@ -36,7 +36,15 @@ from modelcollapse.numerics import duals
 from modelcollapse.numerics.arrays import Array
 from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.equivalents.next_order import NextOrder
-from modelcollapse.numerics.equivalents.symmetric import definite, diagonal, diagonal_of, factored, inverse, solve
+from modelcollapse.numerics.equivalents.symmetric import (
+    definite,
+    diagonal,
+    diagonal_of,
+    factored,
+    inverse,
+    plus_diagonal,
+    solve,
+)
 from modelcollapse.theory.populations.factors import factor_of
 
 __all__ = ["Medium", "Selection", "UsedRows", "medium", "spread_noise"]
@@ -145,7 +153,7 @@ class _Interpolating:
         return (self.floor(selection) + (1 - selection.chance) * np.diag(self.rows.block)) / selection.chance
 
     def resolvent(self, selection, kappa):
-        return inverse(self.rows.block + diagonal(kappa))
+        return inverse(plus_diagonal(self.rows.block, kappa))
 
     def outer(self, selection, gamma, kappa):
         """KΓ on the rows that are not used."""
@@ -168,11 +176,11 @@ class _LeastSquares:
     def _learned(self, selection, kappa):
         scaled = self.rows.factor * (1 / kappa)[:, None]
         inside = self.rows.factor.T @ scaled
-        return scaled, inverse(inside + diagonal(selection.penalty + np.zeros(len(inside)))) @ scaled.T
+        return scaled, inverse(plus_diagonal(inside, selection.penalty + np.zeros(len(inside)))) @ scaled.T
 
     def resolvent(self, selection, kappa):
         scaled, learned = self._learned(selection, kappa)
-        return diagonal(1 / kappa) - scaled @ learned
+        return plus_diagonal(-(scaled @ learned), 1 / kappa)
 
     def outer(self, selection, gamma, kappa):
         return self.rows.factor_of_others @ self._learned(selection, kappa)[1]
@@ -182,21 +190,26 @@ def spread_noise(medium, selection, noise, square):
     """κ̇ of (3) for [ΓCΓ]_ii = `square` plus κ' of (4) for N = `noise`, (n,)."""
     varies = value_of(selection.chance) < 1
     inner, scale = _stability(medium.gamma, selection, varies)
-    right = square[varies] + scale * noise[varies] + (medium.gamma[varies][:, ~varies] ** 2) @ noise[~varies]
+    right = square[varies] + scale * noise[varies] + (_part(medium.gamma, varies, ~varies) ** 2) @ noise[~varies]
     return _placed(varies, solve(inner, right[:, None])[:, 0], noise[~varies])
 
 
 def _placed(varies, first, second):
     """A vector by its entries where `varies` and where not."""
-    place = np.eye(len(varies))
-    return place[:, varies] @ first + place[:, ~varies] @ second
+    places = np.argsort(np.concatenate([np.flatnonzero(varies), np.flatnonzero(~varies)]))
+    return duals.concatenate([first, second])[places]
+
+
+def _part(gamma, first, second):
+    """The lines and columns of a matrix where so marked."""
+    return gamma if first.all() and second.all() else gamma[np.ix_(first, second)]
 
 
 def _stability(gamma, selection, varies):
     """S and D of (2), on the rows that are not drawn for certain."""
-    inner = gamma[varies][:, varies]
+    inner = _part(gamma, varies, varies)
     scale = diagonal_of(inner) ** 2 / (1 - selection.chance)[varies]
-    return diagonal(scale) - inner * inner, scale
+    return plus_diagonal(-(inner * inner), scale), scale
 
 
 def _away(form, selection, kappa, gamma):
@@ -206,7 +219,7 @@ def _away(form, selection, kappa, gamma):
 
 def _step(away, gamma, scale, solve_by, varies):
     """S^{-1} D (F(κ) − κ); what is drawn for certain follows Λ alone."""
-    known = (gamma[varies][:, ~varies] ** 2) @ away[~varies]
+    known = (_part(gamma, varies, ~varies) ** 2) @ away[~varies]
     return _placed(varies, solve_by((scale * away[varies] + known)[:, None])[:, 0], away[~varies])
 
 

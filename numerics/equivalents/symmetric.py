@@ -11,7 +11,7 @@ import numpy as np
 from modelcollapse.numerics.arrays import differentiable
 from modelcollapse.numerics.duals import Dual
 
-__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "solve"]
+__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "plus_diagonal", "solve"]
 
 
 @functools.cache
@@ -26,7 +26,7 @@ def definite(matrix):
     """The lower Cholesky factor of a matrix (n, n), None if it is not positive definite."""
     if not len(matrix):
         return matrix
-    found, failed = _lapack("potrf")(matrix, lower=1, clean=0)
+    found, failed = _lapack("potrf")(matrix, lower=1)
     return None if failed or not np.isfinite(found[-1, -1]) else found
 
 
@@ -42,9 +42,8 @@ def inverse(matrix):
         return np.full_like(matrix, np.nan)
     if not len(matrix):
         return matrix
-    found, _ = _lapack("potri")(found, lower=1, overwrite_c=1)
-    lower = np.tril(found)
-    return lower + np.tril(lower, -1).T
+    lower, _ = _lapack("potri")(found, lower=1, overwrite_c=1)
+    return plus_diagonal(lower + lower.T, -np.diag(lower))
 
 
 def _solve_rule(arguments, results, tangents):
@@ -68,6 +67,15 @@ def factored(factor, right):
 def diagonal(values):
     """The diagonal matrix of a vector."""
     return values * np.eye(len(values)) if isinstance(values, Dual) else np.diag(values)
+
+
+def plus_diagonal(matrix, values):
+    """A matrix (n, n) with values (n,) added to its diagonal."""
+    if isinstance(matrix, Dual) or isinstance(values, Dual):
+        return matrix + diagonal(values)
+    found = matrix.copy()
+    np.fill_diagonal(found, np.diag(matrix) + values)
+    return found
 
 
 def diagonal_of(matrix):

@@ -27,7 +27,7 @@ from modelcollapse.numerics.arrays import Array, namespace
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.rows import spread_noise
 from modelcollapse.numerics.equivalents.shares import not_negative
-from modelcollapse.numerics.equivalents.symmetric import diagonal, diagonal_of
+from modelcollapse.numerics.equivalents.symmetric import diagonal_of, plus_diagonal
 
 __all__ = ["Fitted", "Labels", "added_up", "bounded", "fit_rows", "spread_of"]
 
@@ -80,7 +80,7 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
         turned, seen = turn @ label, gamma * inner
         moved = pulled[:, None] * pulled[None] + seen @ gamma
         added = -order.used(order.shifted(moved if spread is None else moved + spread))
-        change = (turn * inner) @ turn.T - diagonal(inner)
+        change = plus_diagonal((turn * inner) @ turn.T, -inner)
         if covariance is not None:
             seen, change = seen + half, change + (turn @ covariance @ turn.T - covariance)
         less, wider = _on_unseen(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
