@@ -7,8 +7,8 @@ that know the data set only: row by row, by the spectrum of the rows, and as if 
 pools that differ in their inputs, dense Gaussians, and the time that a prediction takes beside the runs that give its
 precision.
 
-Errors with next to no ridge have long tails, and a standard error from few runs says too little: where it is above 2 %,
-the first runs only say how many are needed for that, and that many others are taken, 3000 at most.
+Errors with next to no ridge have long tails, and a standard error from few runs says too little: where it is above 1 %,
+the first runs only say how many are needed for that, and that many others are taken, 10 000 at most.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import modelcollapse as mc
 
 NOISE, RIDGES, PARTS, GENERATIONS = 0.1, (1e-5, 1e-3, 0.1), (0.15, 0.5, 0.85), (0, 5)
 PRECISION = 0.01  # of the runs that a prediction replaces
-RESOLVED, MOST = 0.02, 3000  # relative standard error of the runs that are shown, and how many there are
+RESOLVED, MOST = 0.01, 10_000  # relative standard error of the runs that are shown, and how many there are
 KERNELS = {
     "rbf": lambda d: {"kernel": "rbf", "gamma": 1 / d},
     "laplacian": lambda d: {"kernel": "laplacian", "gamma": 1 / d},

@@ -38,7 +38,6 @@ from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.equivalents.next_order import NextOrder
 from modelcollapse.numerics.equivalents.symmetric import (
     definite,
-    diagonal,
     diagonal_of,
     factored,
     inverse,
@@ -83,12 +82,16 @@ class Medium(NamedTuple):
         return self.hat if self.further is None else self.further.hat
 
 
-class Further(NamedTuple):
-    """The `NextOrder` of a medium; 1 − DΓ; KΓ(1 − DΓ) on all rows."""
+class Further:
+    """The `NextOrder` of a medium with the hat matrix H = KΓ; turn: 1 − DΓ (n, n); hat: H(1 − DΓ) on all rows."""
 
-    order: NextOrder
-    turn: Float[Array, "n n"]
-    hat: Float[Array, "M n"]
+    def __init__(self, order, hat):
+        self.order, self._hat = order, hat
+        self.turn = plus_diagonal(-(order.used(order.shift()) @ order.gamma), np.ones(len(order.gamma)))
+
+    @functools.cached_property
+    def hat(self):
+        return self._hat @ self.turn
 
 
 class UsedRows:
@@ -135,9 +138,7 @@ def medium(rows: UsedRows, selection: Selection, start=None) -> Medium:
 
 def _further(found, selection):
     """The Further of a medium."""
-    order = NextOrder(found.gamma, selection.chance, selection.pools)
-    turn = np.eye(len(found.gamma)) - order.used(order.shift()) @ found.gamma
-    return Further(order, turn, found.hat @ turn)
+    return Further(NextOrder(found.gamma, selection.chance, selection.pools), found.hat)
 
 
 class _Interpolating:
@@ -194,7 +195,7 @@ def spread_noise(medium, selection, noise, square):
     return _placed(varies, solve(inner, right[:, None])[:, 0], noise[~varies])
 
 
-def _placed(varies, first, second):
+def _placed(varies, first, second) -> Any:
     """A vector by its entries where `varies` and where not."""
     places = np.argsort(np.concatenate([np.flatnonzero(varies), np.flatnonzero(~varies)]))
     return duals.concatenate([first, second])[places]

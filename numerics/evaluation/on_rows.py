@@ -4,9 +4,10 @@ Numbers are floats, or dual numbers for derivatives. What depends on few of a pi
 points of a grid: the medium of a fit (its ridge, rows and weights) and the models of its label makers.
 """
 
+import copy
 import functools
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,25 +21,37 @@ from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitS
 
 __all__ = ["OnRows"]
 
-MODELS, MEDIA = 2**28, 2**29  # bytes that are kept
+MODELS, MEDIA = 2**29, 2**29  # bytes that are kept
 
 
 class _Function:
     """A model: its deviation (M,), its covariance (M, M) on demand, what it missed on rows that it has not seen.
 
     covariance: a function that computes it, or None; unseen: pool -> (deviation, variance) of its rows; `key` names the
-    model among those of a grid; bound: variances (M,) that its own were added up from
-    without a subtraction, plain numbers.
+    model among those of a grid; bound: a function that computes variances (M,) that its own were added up from
+    without a subtraction, plain numbers, or None.
     """
 
     def __init__(self, deviation, covariance=None, unseen=None, key: Any = None, bound=None):
-        self.deviation, self._covariance, self.unseen, self.key = deviation, covariance, unseen or {}, key
-        self.bound = np.zeros(len(deviation)) if bound is None else bound
+        self.deviation, self.unseen, self.key = deviation, unseen or {}, key
+        self._covariance, self._bound = covariance, bound
 
     @functools.cached_property
     def covariance(self):
         make, self._covariance = self._covariance, None  # what it was made from is not kept
         return None if make is None else make()
+
+    @functools.cached_property
+    def bound(self):
+        make, self._bound = self._bound, None
+        return np.zeros(len(self.deviation)) if make is None else make()
+
+
+class _Hat(NamedTuple):
+    """What a model that is kept keeps of its medium."""
+
+    mean_hat: Any
+    converged: Any
 
 
 class OnRows:
@@ -63,7 +76,9 @@ class OnRows:
         return None if covariance is None else covariance.T
 
     def rearranged(self, origin):
-        return self
+        here = copy.copy(self)
+        here.last = None  # fits on clean labels are the same for many points
+        return here
 
     def advance(self, place, step, models, joint):
         if isinstance(step, FitStep):
@@ -151,30 +166,38 @@ def _fit(here, step, models, joint, keep=True):
         return _null(here, step)
     numbers = tuple(step.numbers)
     key = None
-    if keep and not any(isinstance(x, Dual) for x in numbers):
-        key = (numbers, tuple(s.pool for s in step.sources), tuple(models[p].key for p in step.parents))
+    parents = tuple(models[p].key for p in step.parents)
+    if keep and None not in parents and not any(isinstance(x, Dual) for x in numbers):
+        key = (numbers, tuple(s.pool for s in step.sources), parents)
     rows, selection, groups = here.selection(step.sources, step.ridge)
 
     def make():
         found = here.medium(rows, selection)
         labels = _labels(here, groups, models, joint)
         fitted = fit_rows(found, selection, rows, here.targets, labels)
-        hat = found.mean_hat
-
         unseen = {
             group[0].pool: (fitted.unseen_deviation[places], fitted.unseen_variance[places])
             for (_, group, _), places in zip(groups, selection.pools, strict=True)
         }
-        bound = added_up(hat, labels.bound) + np.square(value_of(hat)) @ value_of(fitted.inner)
-        covariance = functools.partial(fitted.covariance, labels.covariance, found.hat, hat)
-        return _Function(fitted.deviation, covariance, unseen, key and object(), bound), hat, found.converged
+        kept = found if key is None else _Hat(found.mean_hat, found.converged)
+        covariance = functools.partial(_spread, found.hat, fitted.inside)
+        bound = functools.partial(_bound, kept, labels.bound, value_of(fitted.inner))
+        return _Function(fitted.deviation, covariance, unseen, key and object(), bound), kept
 
-    size = 40 * len(here.targets) ** 2
-    moments, hat, converged = make() if key is None else here.models.get(key, make, size)
-    projections = []
-    for source in step.sources:
-        projections.append(_projection(hat, groups, source))
-    return moments, tuple(projections), (converged,)
+    size = 24 * len(here.targets) ** 2
+    moments, kept = make() if key is None else here.models.get(key, make, size)
+    return moments, tuple(_projection(kept, groups, source) for source in step.sources), (kept.converged,)
+
+
+def _spread(hat, inside):
+    """H inside Hᵀ."""
+    return hat @ inside @ hat.T
+
+
+def _bound(kept, labels, inner):
+    """What the variances of a fit were added up from."""
+    hat = value_of(kept.mean_hat)
+    return added_up(hat, labels) + np.square(hat) @ inner
 
 
 def _null(here, step):
@@ -185,14 +208,14 @@ def _null(here, step):
     return _Function(here.targets, None, unseen, "null"), (lambda part: 0 * part,) * len(step.sources), ()
 
 
-def _projection(hat, groups, source):
+def _projection(kept, groups, source):
     """The map of Cov(label model, older model) to Cov(fit, older model)."""
     start = 0
     for rows, group, shares in groups:
         place = next((k for k, other in enumerate(group) if other is source), None)
         if place is not None:
-            share, columns = shares[place], hat[:, start : start + len(rows)]
-            return lambda part: columns @ part[rows] * share
+            share, columns = shares[place], slice(start, start + len(rows))
+            return lambda part: kept.mean_hat[:, columns] @ part[rows] * share
         start += len(rows)
     return lambda part: 0 * part
 
@@ -271,8 +294,14 @@ def _mixture(here, step, models, joint):
     found = covariance()
 
     sizes = [abs(float(value_of(c))) for c in step.coefficients]
-    bound = sum(sizes) * sum(c * models[parent].bound for c, parent in zip(sizes, step.models, strict=True))
-    moments = _Function(deviation, None if found is None else (lambda: found), dict.fromkeys(drawn), key, bound)
+    bounds = [models[parent].bound for parent in step.models]
+    moments = _Function(
+        deviation,
+        None if found is None else (lambda: found),
+        dict.fromkeys(drawn),
+        key,
+        lambda: sum(sizes) * sum(c * bound for c, bound in zip(sizes, bounds, strict=True)),
+    )
     return moments, tuple((lambda part, c=c: part * c) for c in step.coefficients), ()
 
 

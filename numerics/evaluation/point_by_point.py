@@ -49,13 +49,14 @@ class PointQuestion(NamedTuple):
 
     def evaluated(self):
         """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
-        found = np.empty((5, int(np.prod(self.shape))))
-        for here in pieces(self.population, self.numbers, found.shape[1]):
-            numbers = [x[here] for x in self.numbers]
+        points, places = distinct(self.numbers, self.shape)
+        found = np.empty((5, np.max(places) + 1 if len(places) else 0))
+        for here in pieces(self.population, points, found.shape[1]):
+            numbers = [x[here] for x in points]
             parts, clean, flags = error_parts(self.reading.schedule, numbers, self.population, self.tested)
             for line, value in zip(found, (*parts, *clean, all_found(flags)), strict=True):
                 line[here] = value
-        return [result.reshape(self.shape) for result in found]
+        return [result[places].reshape(self.shape) for result in found]
 
     def angles(self):
         """Mean angle to the truth, overlap, mean squares of the score and of the truth's, each of the grid's shape."""
@@ -149,6 +150,14 @@ class PointSlopes:
         error = sum(self.population.readout(moments, self.tested))
         slopes = error.tangents if isinstance(error, Dual) else np.zeros((len(self.over), *shape))
         return value_of(error), slopes, all_found(flags)
+
+
+def distinct(numbers, shape):
+    """The points of a grid without repetition, numbers (leaves, distinct), and which of them each point is."""
+    if not numbers:
+        return numbers, np.zeros(int(np.prod(shape)), int)
+    found, places = np.unique(np.stack(numbers), axis=1, return_inverse=True)
+    return list(found), places.reshape(-1)
 
 
 def pieces(population, numbers, points):

@@ -27,7 +27,7 @@ from modelcollapse.numerics.arrays import Array, namespace
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.rows import spread_noise
 from modelcollapse.numerics.equivalents.shares import not_negative
-from modelcollapse.numerics.equivalents.symmetric import diagonal_of, plus_diagonal
+from modelcollapse.numerics.equivalents.symmetric import diagonal, diagonal_of, plus_diagonal
 
 __all__ = ["Fitted", "Labels", "added_up", "bounded", "fit_rows", "spread_of"]
 
@@ -45,21 +45,14 @@ class Labels(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """A fit: deviation of its mean (M,), its inner noise q (n,), deviation and variance on unseen rows (n,), and what
-    the next order adds to its covariance, in the medium: H · added · Hᵀ, (n, n) or None."""
+    """A fit: deviation of its mean (M,); the covariance (n, n) of Gℓ in the medium, so that Cov f̂ = H inside Hᵀ; its
+    inner noise q (n,); deviation and variance on unseen rows (n,)."""
 
     deviation: Float[Array, " M"]
+    inside: Float[Array, "n n"]
     inner: Float[Array, " n"]
     unseen_deviation: Float[Array, " n"]
     unseen_variance: Float[Array, " n"]
-    added: Any = None
-
-    def covariance(self, labels, hat, mean_hat):
-        """Cov f̂ (M, M), by the labels (n, n) and the hat matrices of the medium."""
-        whole = (mean_hat * self.inner) @ mean_hat.T
-        if labels is not None:
-            whole = whole + mean_hat @ labels @ mean_hat.T
-        return whole if self.added is None else whole + hat @ self.added @ hat.T
 
 
 def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
@@ -68,26 +61,29 @@ def fit_rows(medium, selection, rows, targets, labels: Labels) -> Fitted:
     deviation, covariance, noise, bound = labels
     label = targets[used] - deviation
     pulled, scale = gamma @ label, diagonal_of(gamma)
-    half = None if covariance is None else gamma @ covariance
-    spread = None if half is None else half @ gamma
-    square = pulled * pulled if spread is None else pulled * pulled + diagonal_of(spread)
+    seen = None if covariance is None else gamma @ covariance
+    square = pulled * pulled if seen is None else pulled * pulled + (seen * gamma).sum(1)
     inner = spread_noise(medium, selection, noise, square)
+    seen = gamma * inner if seen is None else seen + gamma * inner
     unseen = deviation + pulled / scale
     variance = spread_of(np.eye(len(used)) - gamma / scale[:, None], covariance, inner, bound)
-    turned, added = label, None
-    if medium.further is not None:
-        order, turn, _ = medium.further
-        turned, seen = turn @ label, gamma * inner
-        moved = pulled[:, None] * pulled[None] + seen @ gamma
-        added = -order.used(order.shifted(moved if spread is None else moved + spread))
-        change = plus_diagonal((turn * inner) @ turn.T, -inner)
-        if covariance is not None:
-            seen, change = seen + half, change + (turn @ covariance @ turn.T - covariance)
-        less, wider = _on_unseen(medium, selection, label, pulled, turned, noise - inner, seen, change + added)
+    if medium.further is None:
+        turned, inside = label, _labels_inside(covariance, inner)
+    else:
+        order, turn = medium.further.order, medium.further.turn
+        turned, added = turn @ label, order.used(order.shifted(seen @ gamma + pulled[:, None] * pulled[None]))
+        before = _labels_inside(covariance, inner)
+        inside = (turn * inner if covariance is None else turn @ before) @ turn.T - added
+        less, wider = _on_unseen(medium, selection, label, pulled, turned, noise - inner, seen, inside - before)
         unseen, variance = unseen - less, namespace(variance, wider).maximum(variance + wider, 0.0)
     kept = deviation + (label - turned) + medium.kappa * (gamma @ turned)
     outer = targets[rows.others] - medium.hat[rows.others] @ turned
-    return Fitted(rows.joined(kept, outer), inner, unseen, variance, added)
+    return Fitted(rows.joined(kept, outer), inside, inner, unseen, variance)
+
+
+def _labels_inside(covariance, inner):
+    """V + diag q."""
+    return diagonal(inner) if covariance is None else plus_diagonal(covariance, inner)
 
 
 def _on_unseen(medium, selection, label, pulled, turned, excess, seen, change):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import modelcollapse as mc
 from modelcollapse.numerics.equivalents import rows as equivalent
 from modelcollapse.numerics.equivalents.rows import Selection, UsedRows, medium
+from modelcollapse.numerics.evaluation import on_rows
+from modelcollapse.numerics.steps import rows as steps_of_rows
 from modelcollapse.numerics.steps.row_spectrum import RowDirections, Unseen, fit_alike
 from modelcollapse.numerics.steps.rows import bounded
 from modelcollapse.theory import closed_form
@@ -180,6 +182,37 @@ def test_a_grid_is_its_points():
         alone = mc.predict(mc.fit(labels.label(40, 0.1), ridge=float(ridges[k])))
         for name, value in alone.to_dict().items():
             assert np.isclose(getattr(whole, name)[place], value, rtol=1e-8, atol=1e-12), name
+
+
+POPULATIONS = {
+    "rows": mc.rows(INPUTS, TARGETS, gamma=0.2),
+    "rows taken for alike": mc.rows(INPUTS, TARGETS, gamma=0.2, method="spectrum"),
+    "gaussian": mc.gaussian(np.diag([1.0, 0.5, 0.2]), np.ones(3)),
+    "spectrum": mc.Spectrum([1.0, 0.5, 0.2], [1.0, 1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("name", POPULATIONS)
+def test_a_grid_of_slopes_is_its_points(name):
+    """What is kept from point to point is not taken for another model's, whose numbers move."""
+    teacher = mc.fit(mc.truth(POPULATIONS[name]).label(20, 0.3), ridge=LAM)
+    labels = mc.chain(0.5 * mc.fit(teacher.label(25, 0.2), ridge=0.1) + 0.5 * teacher, 2, 30, 0.2, 0.1)
+    model = mc.fit(labels.label(35, 0.2), ridge=0.1)
+    values = np.array([0.01, 1.0, 0.01])
+    whole = mc.gradient(model, {LAM: values})[LAM]
+    assert np.allclose(whole, [mc.gradient(model, {LAM: value})[LAM] for value in values], rtol=1e-8)
+    assert not np.isclose(whole[0], whole[1], rtol=0.01)
+
+
+def test_points_that_come_twice_are_computed_once(monkeypatch):
+    """And a chain's generations once for all sizes of the last fit."""
+    fits = []
+    monkeypatch.setattr(on_rows, "fit_rows", lambda *given: fits.append(1) or steps_of_rows.fit_rows(*given))
+    w0 = mc.truth(mc.rows(INPUTS, TARGETS, gamma=0.2))
+    generations, samples = np.array([[0], [1], [4]]), np.array([20, 40, 40, 20])
+    mc.predict(mc.fit(mc.chain(w0, generations, 30, 0.3, 1e-2).label(samples, 0.1), ridge=0.1))
+    generations, clean, last = 4, 2, 3 * 2  # clean labels are the truth's for all generations
+    assert len(fits) == generations + clean + last
 
 
 def test_parts_add_up_and_one_generation_of_the_truth_is_clean():

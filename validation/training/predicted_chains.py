@@ -82,11 +82,14 @@ def predict_chain_on_rows(
         first = truth(rows)
     else:
         first = surrogate(rows, labels=labels)
-    models = chain(first, generations, generator_samples, generator_noise, generator_ridge)
-    found = predict(fit(models.label(samples, noise), ridge=ridge))
-    clean = predict(fit(first.label(samples, noise), ridge=ridge)).test_error
-    clean = np.broadcast_to(clean, np.shape(found.test_error))[()]
-    return Prediction(found.test_error, found.bias, found.variance, clean, found.test_error - clean)
+    numbers = np.broadcast_arrays(
+        generations, samples, ridge, noise, generator_samples, generator_noise, generator_ridge
+    )
+    counts, samples, ridge, noise, *generator = (np.stack([x, x]) for x in numbers)
+    counts[1] = 0
+    found = predict(fit(chain(first, counts, *generator).label(samples, noise), ridge=ridge))
+    (error, clean), (bias, _), (variance, _) = found.test_error, found.bias, found.variance
+    return Prediction(error, bias, variance, clean, error - clean)
 
 
 def chain_labels(spectrum, generations, samples, noise, generator_samples, generator_ridge, generator_noise):
