@@ -22,6 +22,7 @@ from modelcollapse.theory.pipelines.steps import ChainStep, CleanChainStep, FitS
 __all__ = ["OnRows"]
 
 MODELS, MEDIA = 2**29, 2**29  # bytes that are kept
+WITHIN = -1  # the place of a chain's generations
 
 
 class _Function:
@@ -81,9 +82,7 @@ class OnRows:
         return here
 
     def advance(self, place, step, models, joint):
-        if isinstance(step, FitStep):
-            return _fit(self, step, models, joint, keep=place != self.last)
-        return _MOVES[type(step)](self, step, models, joint)
+        return _MOVES[type(step)](self, place, step, models, joint)
 
     def covariance(self, projections, parts):
         found = [project(part) for project, part in zip(projections, parts, strict=True) if part is not None]
@@ -161,14 +160,10 @@ class OnRows:
         return self.media.get((same, asked[1]), make, 72 * rows.block.size)
 
 
-def _fit(here, step, models, joint, keep=True):
+def _fit(here, place, step, models, joint):
     if np.isinf(value_of(step.ridge)):
         return _null(here, step)
-    numbers = tuple(step.numbers)
-    key = None
-    parents = tuple(models[p].key for p in step.parents)
-    if keep and None not in parents and not any(isinstance(x, Dual) for x in numbers):
-        key = (numbers, tuple(s.pool for s in step.sources), parents)
+    key = None if place == here.last else _key(here, place, step, models)
     rows, selection, groups = here.selection(step.sources, step.ridge)
 
     def make():
@@ -187,6 +182,19 @@ def _fit(here, step, models, joint, keep=True):
     size = 24 * len(here.targets) ** 2
     moments, kept = make() if key is None else here.models.get(key, make, size)
     return moments, tuple(_projection(kept, groups, source) for source in step.sources), (kept.converged,)
+
+
+def _key(here, place, step, models):
+    """What names a model among all that are alike; None where its numbers move, or those of a model that it stands on.
+
+    Of several models the covariances count, which depend on where they stand: that is the place of the step, in the
+    pipeline or in the one with clean labels (which has no last place).
+    """
+    parents = tuple(models[p].key for p in step.parents)
+    if None in parents or any(isinstance(x, Dual) for x in step.numbers):
+        return None
+    pools = tuple(source.pool for source in step.sources) if isinstance(step, FitStep) else ()
+    return tuple(step.numbers), pools, parents, (place, here.last) if len(set(step.parents)) > 1 else None
 
 
 def _spread(hat, inside):
@@ -273,7 +281,7 @@ def _apart(models, joint, i, k, rows):
     return bounded(total, lambda: 2 * (models[i].bound + models[k].bound)[rows])
 
 
-def _mixture(here, step, models, joint):
+def _mixture(here, place, step, models, joint):
     missing = 1 - sum(step.coefficients)
     deviation = here.targets * missing
     for c, parent in zip(step.coefficients, step.models, strict=True):
@@ -289,8 +297,6 @@ def _mixture(here, step, models, joint):
         return total
 
     drawn = {pool for parent in step.models for pool in models[parent].unseen}
-    plain = not any(isinstance(c, Dual) for c in step.coefficients) and all(models[p].key for p in step.models)
-    key = (tuple(step.coefficients), tuple(models[p].key for p in step.models)) if plain else None
     found = covariance()
 
     sizes = [abs(float(value_of(c))) for c in step.coefficients]
@@ -299,18 +305,18 @@ def _mixture(here, step, models, joint):
         deviation,
         None if found is None else (lambda: found),
         dict.fromkeys(drawn),
-        key,
+        _key(here, place, step, models),
         lambda: sum(sizes) * sum(c * bound for c, bound in zip(sizes, bounds, strict=True)),
     )
     return moments, tuple((lambda part, c=c: part * c) for c in step.coefficients), ()
 
 
-def _surrogate(here, step, models, joint):
+def _surrogate(here, place, step, models, joint):
     (labels,) = step.given.arrays
     return _Function(here.targets - labels, key=step.given), (), ()
 
 
-def _chain(here, step, models, joint):
+def _chain(here, place, step, models, joint):
     """Generation after generation."""
     generations, samples, noise, ridge = step.numbers
     count = round(float(value_of(generations)))
@@ -337,7 +343,7 @@ def _chain(here, step, models, joint):
 def _generation(here, model, covariance, samples, noise, ridge):
     pool = here.rows.checked_inputs("inputs", None)
     step = FitStep((Rows(0, samples, noise, 1.0, pool=pool),), ridge)
-    return _fit(here, step, {0: model}, lambda i, k: covariance)
+    return _fit(here, WITHIN, step, {0: model}, lambda i, k: covariance)
 
 
-_MOVES = {MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}
+_MOVES = {FitStep: _fit, MixtureStep: _mixture, SurrogateStep: _surrogate, ChainStep: _chain, CleanChainStep: _chain}

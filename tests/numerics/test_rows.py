@@ -204,6 +204,28 @@ def test_a_grid_of_slopes_is_its_points(name):
     assert not np.isclose(whole[0], whole[1], rtol=0.01)
 
 
+def test_models_with_the_same_numbers_are_not_the_same_model():
+    """Students of one teacher twice, of a teacher and its twin; of mixtures of these: what is kept is told apart."""
+    w0 = mc.truth(mc.rows(INPUTS, TARGETS, gamma=0.2, pools=POOLS))
+
+    def taught(*models):
+        return mc.fit(*(model.label(30 // len(models), 0.1, inputs="real") for model in models), ridge=0.1)
+
+    one, twin = taught(w0), taught(w0)
+    same, apart = taught(one), taught(twin)  # of `one` and its twin
+    pairs = [(one, one), (one, twin)], [(taught(one), same), (taught(one), apart)]
+    for first, second in pairs:
+        for build in (taught, lambda a, b: taught(0.5 * a + 0.5 * b)):
+            students = build(*first), build(*second)
+            alone = [mc.predict(student, inputs="test").test_error for student in students]
+            beside = [
+                mc.predict(student + 1e-12 * other, inputs="test").test_error
+                for student, other in (students, students[::-1])
+            ]
+            assert np.allclose(beside, alone, rtol=1e-9)
+            assert not np.isclose(*alone, rtol=1e-4)
+
+
 def test_points_that_come_twice_are_computed_once(monkeypatch):
     """And a chain's generations once for all sizes of the last fit."""
     fits = []
