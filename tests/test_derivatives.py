@@ -99,6 +99,16 @@ def test_second_derivatives_of_a_fit_on_several_sources():
     assert curvature == pytest.approx(difference, rel=1e-6)
 
 
+@pytest.mark.parametrize("population", [mc.isotropic(9), mc.gaussian(np.eye(9), np.ones(9))])
+@pytest.mark.parametrize("rows", [9.0, [6.0, 9.0]])
+def test_an_infinite_error_has_no_derivative(population, rows):
+    """Nor is one given as not-a-number."""
+    model = mc.fit(mc.truth(population).label(T, 0.3))
+    with pytest.raises(RuntimeError, match=r"the test error inf at grid point \[1?\] has no derivative"):
+        mc.gradient(model, {T: rows})
+    assert np.isfinite(mc.gradient(model, {T: [6.0, 12.0]})[T]).all()
+
+
 def test_derivative_by_whole_numbers():
     model = mc.fit(mc.chain(mc.truth(POWER_LAW), n, 40, 0.1).label(50, 0.1), ridge=0.1)
     with pytest.raises(ValueError, match="generations = n is a whole number"):

@@ -7,6 +7,9 @@ The equations are those of `shifted_sources` with matrices,
 and the same convex function is minimised, with η_g = m e^{x_g}, λ = l m and (l, m) = (λ, 1) for T ≥ d, (1, λ) below,
 
     Φ(x) = (1/T) log det(l + Σ_g e^{x_g} Σ_g) − Σ_g p_g x_g + m Σ_g e^{x_g}/ω_g .                                 (2)
+
+As many rows as directions and no ridge: κ = 0, and the last term of (2) with the level of x drops out. The shares q are
+those of rows that are fitted exactly, whose noise comes out infinitely large.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +30,8 @@ PRECISION = 1e-9
 
 
 class DenseEquivalent(NamedTuple):
-    """The resolvent Q (d, d), κ, the shares q (G,), the maps π_g = q_g Q Σ_g, and whether it converged.
+    """The resolvent Q (d, d), κ, the shares q (G,), the maps π_g = q_g Q Σ_g, whether it converged, and whether it is
+    exact: as many rows as directions and no ridge.
 
     Q acts on the span of the covariances; 1 − Σ_g π_g is κQ there and 1 outside.
     """
@@ -37,6 +41,7 @@ class DenseEquivalent(NamedTuple):
     shares: Float[Array, " G"]
     maps: tuple
     converged: Any
+    exact: bool
 
 
 class _Problem(NamedTuple):
@@ -58,7 +63,8 @@ def dense_sources(covariances, rows, weights, ridge) -> DenseEquivalent:
     if not whole:
         covariances = [basis.T @ c @ basis for c in covariances]
     below = value_of(samples) < basis.shape[1]
-    offset, slope = (1.0, ridge) if below else (ridge, 1.0)
+    exact = value_of(samples) == basis.shape[1] and value_of(ridge) == 0
+    offset, slope = (1.0, ridge) if below else (ridge, 0.0 if exact else 1.0)
     problem = _Problem(tuple(covariances), samples, shares, _vector(weights), offset, slope)
     values = _Problem(*map(value_of, problem))
     x, converged = _settled(values)
@@ -70,7 +76,7 @@ def dense_sources(covariances, rows, weights, ridge) -> DenseEquivalent:
     resolvent, maps = _resolved(problem, q, kappa)
     if not whole:
         resolvent, *maps = (basis @ part @ basis.T for part in (resolvent, *maps))
-    return DenseEquivalent(resolvent, kappa, q, tuple(maps), converged)
+    return DenseEquivalent(resolvent, kappa, q, tuple(maps), converged, exact)
 
 
 def _vector(values):
@@ -90,6 +96,8 @@ def _newton(problem, x, values):
     trace, maps, penalty = _gradient(values, x)[1:]
     cross = np.array([[np.sum(a * b.T) for b in maps] for a in maps]) / values.samples
     hessian = np.diag(trace + penalty) - cross
+    if problem.offset == 0 and problem.slope == 0:  # the level of x is free
+        hessian = hessian + 1
     return -1 * solve(hessian, gradient[:, None])[:, 0]
 
 
@@ -111,7 +119,7 @@ def _settled(problem):
     """The minimum of Φ by damped Newton: steps of log(1 + 2n)/(2n) never leave the region of descent."""
     pooled: Any = sum(p * c for p, c in zip(problem.shares, problem.covariances, strict=True))
     scale = np.trace(pooled) / len(pooled)
-    level = 1.0 if problem.slope == 1.0 else 1 / (problem.slope + scale)
+    level = 1 / (problem.slope + scale) if problem.offset == 1.0 else 1.0
     x = np.log(problem.shares * level)
     length = np.inf
     for _ in range(STEPS):

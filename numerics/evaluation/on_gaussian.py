@@ -7,7 +7,7 @@ import numpy as np
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
-from modelcollapse.numerics.steps.dense import angle_dense, combined, congruent, energy, fit_dense
+from modelcollapse.numerics.steps.dense import angle_dense, applied, combined, congruent, energy, fit_dense
 from modelcollapse.numerics.steps.judged import judged_sources
 from modelcollapse.numerics.steps.kept_dense import fit_kept_dense
 from modelcollapse.numerics.steps.links import gain_and_noise
@@ -70,11 +70,7 @@ class OnGaussian:
         return _MOVES[type(step)](self, place, step, models, joint)
 
     def covariance(self, projections, parts):
-        found = [
-            m @ part if np.ndim(value_of(m)) else part * m
-            for m, part in zip(projections, parts, strict=True)
-            if part is not None
-        ]
+        found = [applied(m, part) for m, part in zip(projections, parts, strict=True) if part is not None]
         return sum(found[1:], found[0])
 
     def readout(self, moments, tested):

@@ -101,7 +101,8 @@ def gradient(model, at):
     Raises
     ------
     TypeError if a symbol has no value; ValueError for the derivative by a number of generations, rounds or refits
-    (whole numbers), unless the chain is least squares, where the error is linear in it.
+    (whole numbers), unless the chain is least squares, where the error is linear in it; RuntimeError where the error is
+    infinite or a derivative does not exist.
 
     Examples
     --------
@@ -126,7 +127,18 @@ def gradient(model, at):
     point = [np.broadcast_to(np.asarray(values[symbol], float), slopes.shape).reshape(-1) for symbol in symbols]
     error, found = slopes(np.arange(slopes.lanes), point)
     require_finite(error.reshape(slopes.shape))
+    _require_slopes(error.reshape(slopes.shape), found.reshape(-1, *slopes.shape))
     return {symbol: slope.reshape(slopes.shape)[()] for symbol, slope in zip(symbols, found, strict=True)}
+
+
+def _require_slopes(error, slopes):
+    lost = np.isinf(error) | np.isnan(slopes).any(0)
+    if lost.any():
+        point = tuple(np.argwhere(lost)[0])
+        raise RuntimeError(
+            f"the test error {error[point]} at grid point {list(map(int, point))} has no derivative there; samples "
+            "further from the dimension, or a ridge, give one"
+        )
 
 
 def _loop_lengths(reading, spectrum):

@@ -7,6 +7,8 @@ matrices: with Q, κ, q, π_g = q_g Q Σ_g of `equivalents.dense`, N = 1 − Σ_
     v = (1/T) q ∘ H^{-1}(q ∘ ρ),       H = diag(p) − (tr π_g π_h / T)_{gh},                                     (2)
     Cov ŵ = Cov w̄ + Σ_g v_g Q Σ_g Q .                                                                           (3)
 
+A covariance of which one entry is infinite is `endless`, infinite on the whole diagonal: so is what follows from it.
+
 Derived here; contains the ridge theorem of Dohmatob, Feng, Subramonian, Kempe 2024.
 """
 
@@ -21,13 +23,28 @@ from modelcollapse.numerics.equivalents.symmetric import solve
 from modelcollapse.numerics.steps.angles import finished
 from modelcollapse.numerics.steps.fit import inflation
 
-__all__ = ["angle_dense", "combined", "congruent", "energy", "fit_dense"]
+__all__ = ["angle_dense", "applied", "combined", "congruent", "diverges", "endless", "energy", "fit_dense"]
+
+ROUNDING = 1e-24  # of the energy of the labels: what the rounding of labels that agree leaves, squared
+
+
+def endless(dim):
+    """The covariance (d, d) of a model whose variance is infinite."""
+    return np.diag(np.full(dim, np.inf))
+
+
+def diverges(covariance):
+    """Whether a covariance, None for zero, is infinite."""
+    return covariance is not None and bool(np.isinf(value_of(covariance)).any())
 
 
 def angle_dense(covariance, truth, deviation, spread):
     """`angles.angle` of a model with matrices: mean angle, overlap, mean squares of its score and of the truth's."""
     pulled = covariance @ truth
     square = truth @ pulled
+    infinite = np.array(diverges(spread))
+    if infinite:
+        spread = None
     length = np.sqrt(square) if square > 0 else 1.0
     mean = truth - deviation
     along = pulled @ mean / length
@@ -45,7 +62,7 @@ def angle_dense(covariance, truth, deviation, spread):
     size = 4 * apart @ turned @ apart + 2 * np.sum(seen * seen.T)
     across_variance = not_negative(4 * apart @ turned @ apart + 2 * (squares + along_variance**2), size)
     moments = (square, along, across, along_variance, crossed, across_variance)
-    return finished(np.array(False), *(np.asarray(float(value)) for value in moments))
+    return finished(infinite, *(np.asarray(float(value)) for value in moments))
 
 
 def energy(covariance, deviation, spread, bound=None):
@@ -57,6 +74,8 @@ def energy(covariance, deviation, spread, bound=None):
     total = (deviation * (covariance @ deviation)).sum()
     if spread is None:
         return total
+    if diverges(spread):
+        return total + np.inf
     variance = (covariance * spread.T).sum()
     if value_of(variance) < 0:
         size = (covariance * value_of(spread if bound is None else bound()).T).sum()
@@ -66,7 +85,7 @@ def energy(covariance, deviation, spread, bound=None):
 
 def congruent(maps, bounds):
     """A bound of the covariance of Σ_g A_g w_g from bounds of those of the w_g, None for zero."""
-    terms = [value_of(_applied(a, _applied(a, c).T).T) for a, c in zip(maps, bounds, strict=True) if c is not None]
+    terms = [value_of(applied(a, applied(a, c).T).T) for a, c in zip(maps, bounds, strict=True) if c is not None]
     return len(maps) * sum(terms, np.zeros(()))
 
 
@@ -76,12 +95,15 @@ def combined(maps, parts):
     for g, line in enumerate(parts):
         for h, part in enumerate(line):
             if part is not None:
-                added = _applied(maps[h], _applied(maps[g], part).T).T
+                added = applied(maps[h], applied(maps[g], part).T).T
                 total = added if total is None else total + added
     return total
 
 
-def _applied(map_, matrix):
+def applied(map_, matrix):
+    """A C of a map A, a matrix or a number, and a covariance."""
+    if diverges(matrix):
+        return matrix if np.any(value_of(map_)) else np.zeros_like(matrix)
     return map_ @ matrix if np.ndim(value_of(map_)) else matrix * map_
 
 
@@ -92,7 +114,7 @@ def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, 
     their own were added up from; exact: whether to use the exact
     inverse-Wishart mean (least squares on sources of one covariance).
     """
-    resolvent, _, q, maps, _ = equivalent
+    resolvent, _, q, maps, _, interpolates = equivalent
     count, samples = len(maps), sum(rows[1:], rows[0])
     null = np.eye(len(truth)) - sum(maps[1:], maps[0])
     deviation = null @ truth + sum(m @ e for m, e in zip(maps, deviations, strict=True))
@@ -102,6 +124,11 @@ def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, 
         bound = functools.partial(congruent, apart, bounds)
         risk = energy(covariances[g], deviations[g] - deviation, combined(apart, parts), bound)
         risks.append(risk + noise_variance[g])
+    learned = combined(maps, parts)
+    loud = [value_of(v) > 0 or value_of(r) > ROUNDING * energy(c, truth, None)
+            for v, r, c in zip(noise_variance, risks, covariances, strict=True)]  # fmt: skip
+    if interpolates or np.isinf([value_of(risk) for risk in risks]).any():
+        return deviation, endless(len(truth)) if any(loud) else learned
     shares = [count_ / samples for count_ in rows]
     cross = [
         [(a * b.T).sum() * (-1 / samples) + (shares[g] if a is b else 0) for b in maps] for g, a in enumerate(maps)
@@ -113,5 +140,4 @@ def fit_dense(equivalent, covariances, rows, noise_variance, truth, deviations, 
         left = value_of(samples) - np.linalg.matrix_rank(covariances[0], hermitian=True)
         gains = gains * float(inflation(np.asarray(float(left))))
     fresh = sum((resolvent @ c @ resolvent) * gains[g] for g, c in enumerate(covariances))
-    learned = combined(maps, parts)
     return deviation, fresh if learned is None else learned + fresh

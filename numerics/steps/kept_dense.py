@@ -8,7 +8,7 @@ With Q = (Σ+κ)^{-1} of the kept rows, π = QΣ, and models of mean w and covar
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.duals import value_of
 from modelcollapse.numerics.equivalents.dense import dense_sources
-from modelcollapse.numerics.steps.dense import combined
+from modelcollapse.numerics.steps.dense import combined, endless
 from modelcollapse.numerics.steps.judged import read, solved, total
 
 __all__ = ["fit_kept_dense", "parts_dense"]
@@ -47,7 +47,7 @@ def fit_kept_dense(covariance, rows, noise, weights, ridge, means, parts, source
     used = [count if value_of(weight) > 0 else 0 * count for count, weight in zip(rows, weights, strict=True)]
     left = [part.share[0] * count for part, count in zip(read_parts, used, strict=True)]
     samples, weight = total(left), max(weights, key=value_of)
-    resolvent, _, _, (learned,), converged = dense_sources(
+    resolvent, _, _, (learned,), converged, exact = dense_sources(
         [covariance], [samples], [weight], ridge * (total(rows) / total(used))
     )
     fitted = covariance @ learned
@@ -57,10 +57,11 @@ def fit_kept_dense(covariance, rows, noise, weights, ridge, means, parts, source
     solution, noise_left = solved(
         read_parts, shares, _moments(fitted, means, parts), _moments(lost, means, parts), blurs
     )
-    spare = samples - (learned * learned.T).sum()
-    gain = noise_left[0] / spare
     maps = tuple(learned * solution[i, 0] for i in range(len(means)))
     mean = total(m @ w for m, w in zip(maps, means, strict=True))
-    fresh = (resolvent @ covariance @ resolvent) * gain
     spread = combined(maps, parts)
+    if exact:
+        return mean, endless(len(mean)) if value_of(noise_left[0]) > 0 else spread, maps, converged
+    spare = samples - (learned * learned.T).sum()
+    fresh = (resolvent @ covariance @ resolvent) * (noise_left[0] / spare)
     return mean, fresh if spread is None else spread + fresh, maps, converged

@@ -69,6 +69,33 @@ PIPELINES = {
 }
 
 
+def interpolating(w0, noise=0.3):
+    return mc.fit(w0.label(DIM, noise))
+
+
+SATURATED = {
+    "noise": lambda w0, shift: interpolating(w0),
+    "on a grid": lambda w0, shift: mc.fit(w0.label(np.array([7, DIM, 20]), 0.3)),
+    "shifted inputs": lambda w0, shift: mc.fit(w0.label(7, 0.3), w0.label(5, 0.3, inputs=shift, weight=2.0)),
+    "no noise": lambda w0, shift: interpolating(w0, 0.0),
+    "a student of exact labels": lambda w0, shift: mc.fit(interpolating(w0, 0.0).label(9, 0.1), ridge=0.1),
+    "labels that contradict": lambda w0, shift: mc.fit(w0.label(5), mc.fit(w0.label(30, 0.1), ridge=1).label(7)),
+    "a student": lambda w0, shift: mc.fit(interpolating(w0).label(9, 0.1), w0.label(7, inputs=shift), ridge=0.1),
+    "a chain": lambda w0, shift: mc.fit(mc.chain(w0, 3, DIM, 0.3).label(30, 0.1)),
+    "an average": lambda w0, shift: 0.5 * interpolating(w0) - 0.2 * w0,
+    "accumulation": lambda w0, shift: mc.accumulate(w0, 3, DIM, 0.3),
+}
+
+
+@pytest.mark.parametrize("name", SATURATED)
+def test_as_many_rows_as_directions_without_a_ridge(name):
+    """Noise comes out infinitely large, labels without noise come out as they are: as on a spectrum."""
+    found, expected = (mc.predict(SATURATED[name](mc.truth(p), inputs_of(p))) for p in (DENSE, SPECTRUM))
+    for part in ("test_error", "bias", "variance", "clean", "error_rate"):
+        np.testing.assert_allclose(getattr(found, part), getattr(expected, part), rtol=1e-7, atol=1e-12)
+    assert np.isinf(found.test_error).any() == ("no noise" not in name and "exact" not in name)
+
+
 @pytest.mark.parametrize("finite_size", [False, True])
 @pytest.mark.parametrize("name", PIPELINES)
 def test_covariances_that_commute_are_a_spectrum(name, finite_size):
