@@ -80,17 +80,6 @@ def test_one_run_is_scikit_learns_kernel_ridge(gaussian):
     assert all(np.isclose(draw, errors, rtol=1e-7).any() for draw in found.draws)
 
 
-def test_digits_stay_within_the_theory():
-    """The demo's claim on fewer runs: a median deviation of a few per cent with no parameter fitted."""
-    data = datasets.digits().first(900)
-    found = kernel_chain(
-        data.inputs, data.targets, gamma=0.05, generations=[[0], [1], [3]], samples=[50, 100, 200],
-        ridge=1e-3, noise=0.5, generator_samples=300, runs=8,
-    )  # fmt: skip
-    assert np.median(np.abs(found.deviation)) < 0.08
-    assert np.max(np.abs(found.deviation)) < 0.25
-
-
 def test_one_stopped_run_is_gradient_flow(gaussian):
     """Dual weights follow a' = (y − K a)/T, so K a(t) = (1 − e^{−tK/T}) y: by a matrix exponential, no eigenpairs."""
     inputs, targets = gaussian[0][:60], gaussian[0][:60] @ np.ones(FEATURES)
