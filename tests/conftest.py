@@ -1,4 +1,4 @@
-"""Strict tests: warnings are errors (pyproject), pictures need no screen, Hypothesis has no deadline."""
+"""Strict tests: warnings are errors (pyproject), pictures need no screen, Hypothesis draws the same examples again."""
 
 import contextlib
 import ctypes
@@ -46,9 +46,9 @@ def _check_lines(filename=None, check=linecache.checkcache):
 
 linecache.checkcache = _check_lines  # which doctest calls before every example
 
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("random", deadline=None)  # pytest --hypothesis-profile=random
+hypothesis.settings.load_profile("fixed")
 
 
 @pytest.fixture(autouse=True)

@@ -101,6 +101,12 @@ def test_useless_rows_are_dropped(fast):
     assert "the real rows by themselves are better" in str(advice)
 
 
+def test_an_only_row_of_its_origin_stays_in_every_group(fast):
+    X, y, origin = table(errors=(0.2,))
+    origin[-1] = "odd"
+    assert mc.advise(X, y, origin).rows["odd"] == 1
+
+
 def test_classes_are_recognised(fast):
     X, y, origin = table(errors=(0.3,))
     advice = mc.advise(X, np.where(y > 0, "yes", "no"), origin)

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import modelcollapse as mc
-from modelcollapse.estimators.classifier import _wrong
+from modelcollapse.estimators.misclassified import _wrong
 
 RNG = np.random.default_rng
 pytestmark = pytest.mark.filterwarnings("ignore:.*too few to tell", "ignore:the real rows alone look best")
@@ -89,7 +89,7 @@ def test_zero_one_error_overrules_squares_only_where_it_is_sure(monkeypatch):
     def planted(rows, scored, level):
         return _wrong(rows, scored, level) if scored.weights[1] else np.zeros(len(rows.counts))
 
-    monkeypatch.setattr("modelcollapse.estimators.classifier._wrong", planted)
+    monkeypatch.setattr("modelcollapse.estimators.misclassified._wrong", planted)
     ruled = mc.CollapseAwareClassifier().fit(X, y, origin=origin)
     assert ruled.weights_["model"] == 0 < usual.weights_["model"]
     assert ruled.criterion_.endswith("0-1 error")

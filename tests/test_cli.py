@@ -163,14 +163,17 @@ def test_mistakes_about_time_are_explained(run):
 
 
 def test_small_demo(run, tmp_path):
+    """Digits stay within the theory: a median deviation of a few per cent with no parameter fitted."""
     path, picture = tmp_path / "demo.csv", tmp_path / "demo.png"
-    status, out, _ = run("demo", "--small", "--output", path, "--plot", picture)
+    status, out, _ = run("demo", "--small", "--runs", 8, "--output", path, "--plot", picture)
     assert status == 0
     assert "measured deviates from predicted by" in out
     assert picture.stat().st_size > 10_000
     rows = table(path)
     assert {row["generations"] for row in rows} == {0, 1, 3}
-    assert np.median([abs(row["deviation_%"]) for row in rows]) < 10
+    deviations = [abs(row["deviation_%"]) for row in rows]
+    assert np.median(deviations) < 8
+    assert max(deviations) < 25
 
 
 def test_formulas_list_show_and_evaluate(run):

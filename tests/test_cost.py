@@ -43,10 +43,10 @@ COUNT_COMPILATIONS = """
         mc.predict(pipeline())
     points = compilations[0]
     for _ in range(6):
-        mc.predict(pipeline() * np.linspace(0.5, 1.0, 4000))
+        mc.predict(pipeline() * np.linspace(0.5, 1.0, 1000))
     first = compilations[0]
     for _ in range(5):
-        mc.predict(pipeline() * np.linspace(0.1, 1.0, 3000))
+        mc.predict(pipeline() * np.linspace(0.1, 1.0, 800))
     print(points, first, compilations[0] - first)
 """
 

@@ -60,7 +60,7 @@ def test_every_block_of_a_page_runs(text, name, tmp_path, monkeypatch):
         """The cores of this machine stand in for a scheduler that only the reader has."""
 
         def __init__(self, address):
-            super().__init__(processes=False, n_workers=1, dashboard_address=None)
+            super().__init__(processes=False, n_workers=1, dashboard_address=":0")
 
     monkeypatch.setattr(distributed, "Client", Here)
     monkeypatch.chdir(tmp_path)

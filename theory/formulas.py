@@ -20,6 +20,8 @@ real number, and each stated limit must hold there.
 """
 
 import functools
+import itertools
+import math
 import operator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -241,7 +243,24 @@ def _series(term, first):
         terms.append(term(mpmath.mpf(first + len(terms))))
         if abs(terms[-1]) <= mpmath.eps * max(map(abs, terms[:2])):
             return mpmath.fsum(terms)
-    return mpmath.nsum(term, [first, mpmath.inf], method="levin")
+    total, digits, count = mpmath.inf, mpmath.mp.dps, 10 + 6 * mpmath.mp.dps // 5
+    for orders in (count, 2 * count):
+        with mpmath.workdps(digits + orders):
+            terms = [term(mpmath.mpf(n)) for n in range(first, first + orders)]
+            total, fewer = _levin(terms), _levin(terms[:-3])
+        if abs(total - fewer) <= 100 * mpmath.eps * abs(total):
+            break
+    return +total
+
+
+def _levin(terms):
+    """Levin's u transform of a series: a mean of partial sums that is free of a remainder n a_n Σ c_j n^-j.
+
+    Every term gains about a digit, and loses one to cancellation.
+    """
+    order = len(terms) - 1
+    weights = [(-1) ** j * math.comb(order, j) * (j + 1) ** (order - 2) / a for j, a in enumerate(terms)]
+    return mpmath.fdot(weights, itertools.accumulate(terms)) / mpmath.fsum(weights)
 
 
 @functools.lru_cache(maxsize=4096)

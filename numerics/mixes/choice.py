@@ -77,7 +77,7 @@ class Beliefs(NamedTuple):
         covariances = [one.covariance for one in self.posteriors] if covariances is None else covariances
         seen = len(covariances[0])
         metric = self.metric[:seen, :seen]
-        traces = sum(w * np.sum(metric * V) for w, V in zip(self.weights, covariances, strict=True))
+        traces = sum(w * np.vdot(metric, V) for w, V in zip(self.weights, covariances, strict=True))
         return float(traces * np.mean(self.unit**2))
 
     def risk(self, path):
@@ -86,8 +86,8 @@ class Beliefs(NamedTuple):
         seen = len(self.posteriors[0].mean)
         means = np.array([one.mean for one in self.posteriors])
         mean = np.tensordot(self.weights, means, 1)
-        metric = self.metric[:seen, :seen]
-        apart = self.weights @ np.einsum("hik,ij,hjk->h", means - mean, metric, means - mean, optimize=True)
+        gaps = means - mean
+        apart = self.weights @ np.sum(gaps * (self.metric[:seen, :seen] @ gaps), axis=(1, 2))
         fits[:, :seen] -= mean
         squares = np.sum(fits * (self.metric @ fits), axis=(1, 2))
         return self.spread() + (apart + squares) / mean.shape[1]

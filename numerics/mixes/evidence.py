@@ -24,9 +24,9 @@ Risk. Whatever fit $\hat w$ is proposed, its posterior expected error is $\|\hat
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
+from modelcollapse.numerics.equivalents.symmetric import definite, factored
 from modelcollapse.numerics.mixes.moments import pooled
 
 SHAPES = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of the columns
@@ -182,13 +182,13 @@ def _evidence(problem, theta, slopes=False):
         lost += part.lost
     root = np.sqrt(A)
     P = np.eye(len(A)) + root[:, None] * sum(informations) * root
-    factor = cho_factor(P, lower=True)
-    V = root[:, None] * cho_solve(factor, np.diag(root))
+    inverse, log_determinant = _inverse(P)
+    V = root[:, None] * inverse * root
     mean = V @ told
-    lost += 2 * outputs * np.sum(np.log(np.diag(factor[0]))) - np.sum(told * mean)
+    lost += outputs * log_determinant - np.vdot(told, mean)
     gradient = np.zeros_like(theta)
-    squares = np.sum(mean**2, axis=1) + outputs * np.diag(V)
-    gradient[0] = np.sum(squares[1:] / A[1:] - outputs) / 2
+    squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
+    gradient[0] = (squares[1:] / A[1:] - outputs).sum() / 2
     gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
     errors = []
     for g, part in enumerate(parts):
@@ -221,13 +221,12 @@ def _origin(problem, theta, g):
     root = np.sqrt(B)
     S, c = moment.gram / noise, moment.cross / noise
     T = np.eye(len(B)) + root[:, None] * S * root
-    factor = cho_factor(T, lower=True)
-    inverse = cho_solve(factor, np.eye(len(B)))
+    inverse, log_determinant = _inverse(T)
     spread = root[:, None] * inverse * root
     information = (inverse / root[:, None] * root) @ S
     told = c - S @ (spread @ c)
-    lost = outputs * (moment.rows * np.log(noise) + 2 * np.sum(np.log(np.diag(factor[0]))))
-    lost += moment.squares.sum() / noise - np.sum(c * (spread @ c))
+    lost = outputs * (moment.rows * np.log(noise) + log_determinant)
+    lost += moment.squares.sum() / noise - np.vdot(c, spread @ c)
     return _Origin(B, noise, factors, (information + information.T) / 2, told, lost, spread)
 
 
@@ -238,25 +237,25 @@ def _slopes(problem, theta, g, part, mean, V):
     own = part.spread @ (moment.cross / part.noise) - E @ (part.factors[:, None] * mean)
     scaled = part.factors[:, None] * V
     lost = E @ scaled
-    spread = np.diag(part.spread) + np.einsum("ij,j,ij->i", lost, part.factors, E)
-    own_squares = np.sum(own**2, axis=1) + outputs * spread
+    spread = part.spread.diagonal() + (lost * E) @ part.factors
+    own_squares = (own**2).sum(axis=1) + outputs * spread
     sees = part.factors[:, None] * mean + own
     through = scaled - lost  # covariance of ρw + δ with w
     kept = np.eye(len(E)) - E
     covariance = part.spread + (through * part.factors) @ kept.T
     uneven = own_squares / part.own - outputs
     residual = moment.cross - moment.gram @ sees
+    moved = (residual * mean).sum(axis=1) - outputs * (moment.gram * through).sum(axis=0)
 
     def along(change):
         """∂ log evidence where log ρ changes by `change` (p,)."""
         base = part.factors * change
-        slope = np.sum(residual * (base[:, None] * mean)) - outputs * np.sum(moment.gram * (through * base))
-        return slope / part.noise
+        return base @ moved / part.noise
 
     ridge, power = (0.0, 0.0) if problem.known[g] is not None else np.exp(theta[4 + 4 * g : 6 + 4 * g])
     x = ridge / problem.variances
     return (
-        np.sum(uneven) / 2,
+        uneven.sum() / 2,
         (_residual(moment, sees, covariance) / part.noise - outputs * moment.rows) / 2,
         along(-power * x / (1 + x)) - uneven @ (x / (1 + x)),
         along(-power * np.log1p(x)),
@@ -273,5 +272,13 @@ def _label_error(problem, g, part, mean, V):
 
 def _residual(moment, mean, covariance):
     """Posterior mean of Σ f (y - z·w)² over the rows of an origin and the outputs."""
-    fitted = moment.squares.sum() - 2 * np.sum(moment.cross * mean) + np.sum(mean * (moment.gram @ mean))
-    return fitted + mean.shape[1] * np.sum(moment.gram * covariance)
+    fitted = moment.squares.sum() - 2 * np.vdot(moment.cross, mean) + np.vdot(mean, moment.gram @ mean)
+    return fitted + mean.shape[1] * np.vdot(moment.gram, covariance)
+
+
+def _inverse(matrix):
+    """Inverse and log determinant of the identity plus a positive semidefinite matrix (p, p)."""
+    factor = definite(matrix)
+    if factor is None:
+        raise np.linalg.LinAlgError("moments of the rows are beyond double precision; standardise the inputs")
+    return factored(factor, np.eye(len(matrix))), 2 * np.log(factor.diagonal()).sum()

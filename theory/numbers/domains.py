@@ -96,3 +96,4 @@ CAPACITY = Domain(
 )
 SOURCE_EXPONENT = Domain(low=0, low_open=True, high_open=True, remedy="the signal is square integrable only for r > 0")
 EFFECTIVE_RIDGE = Domain(low=0, high_open=True, remedy="an effective ridge is finite and not negative")
+KERNEL_SCALE = Domain(low=0, low_open=True, high_open=True, remedy="give a finite gamma, or none for 1 / columns")

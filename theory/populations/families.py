@@ -95,7 +95,7 @@ def from_samples(inputs, targets, kernel="linear", *, label_noise=None, **kernel
     """The spectrum of inputs (N, features) and targets (N,) under a kernel: `from_gram` of its matrix.
 
     `kernel` is one of scikit-learn's names for pairwise kernels ("rbf", "laplacian", "polynomial", …) with
-    its options, such as gamma, or a function of two rows; all but "linear" need scikit-learn, the extra
+    its options, such as gamma, or a function of two rows; all but "linear" and "rbf" need scikit-learn, the extra
     `estimator`. The linear kernel never forms an N × N matrix for
     N > features, nor a larger one otherwise. label_noise: as in `from_gram`.
 

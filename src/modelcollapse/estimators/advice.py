@@ -14,11 +14,13 @@ import numpy as np
 from modelcollapse._progress import Progress
 from modelcollapse.estimators.advice_columns import names_of, numeric
 from modelcollapse.estimators.advice_page import page
-from modelcollapse.estimators.classifier import overruled
-from modelcollapse.estimators.mix import FEWEST, label_errors, mean_label_error, report, worth_of
-from modelcollapse.estimators.ridge import CollapseAwareRidge
+from modelcollapse.estimators.labels import in_own_unit
+from modelcollapse.estimators.misclassified import overruled
+from modelcollapse.estimators.mix import FEWEST, features_of, fit_mix, label_errors, mean_label_error, report, worth_of
+from modelcollapse.estimators.mix_origins import read_mix
 from modelcollapse.numerics.mixes.worth import LearningCurve
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
+from modelcollapse.theory.populations.resolved_directions import EPS
 
 GROUPS = 10
 _WIDTH = 1.64  # standard errors: the middle 90 %
@@ -114,29 +116,28 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
     targets, task = _targets(y, task)
     spread = inputs.std(axis=0)
     inputs = (inputs - inputs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    described = {mark: Provenance() if mark == real else None for mark in counts}
-    model: Any = CollapseAwareRidge(kernel=kernel, gamma=gamma, weights="auto").set_params(generations=described)
+    found = read_mix(marks, len(marks), {mark: Provenance() if mark == real else None for mark in counts}, "auto")
     groups, rng = np.empty(len(marks), dtype=int), np.random.default_rng(0)
     for mark in counts:
         at = np.flatnonzero(marks == mark)
-        groups[rng.permutation(at)] = np.arange(len(at)) % GROUPS
+        groups[rng.permutation(at)] = np.arange(len(at)) % GROUPS if len(at) > 1 else -1  # an only row stays
     with Progress(progress, "jackknife") as bar:
-        whole = _answers(model, inputs, targets, marks, task, gain)
+        whole = _answers(inputs, targets, found, kernel, gamma, task, gain)
         parts = []
         for group in range(GROUPS):
             kept = groups != group
-            parts.append(_answers(model, inputs[kept], targets[kept], marks[kept], task, gain)[0])
+            left = found._replace(codes=found.codes[kept])
+            parts.append(_answers(inputs[kept], targets[kept], left, kernel, gamma, task, gain)[0])
             bar.report(group + 1, GROUPS)
     values, mix, labels, rates = whole
     answers = {name: _answer(values[name], [part[name] for part in parts], len(parts)) for name in values}
     weights = {mark: answers[mark] for mark in counts if mark != real}
-    found = {**(report(mix, labels.unit) or {}), **rates}
     errors = label_errors(mix, labels.unit)
-    errors = {mark: _widened(errors[code], answers["error", mark]) for mark, code in _codes(marks, real).items()}
+    errors = {mark: _widened(errors[code], answers["error", mark]) for mark, code in found.marks.items() if code}
     return Advice(
         task, real, counts, answers["ridge of the fit"], weights, answers["worth of a row"],
-        {mark: answer.value > 0 for mark, answer in weights.items()}, answers["more real rows"], gain, found,
-        errors, tuple(mix.notes), {"kernel": kernel, "gamma": gamma},
+        {mark: answer.value > 0 for mark, answer in weights.items()}, answers["more real rows"], gain,
+        {**(report(mix, labels.unit) or {}), **rates}, errors, tuple(mix.notes), {"kernel": kernel, "gamma": gamma},
     )  # fmt: skip
 
 
@@ -170,15 +171,11 @@ def _targets(y, task):
     return targets[:, 1] if len(classes) == 2 else targets, "classification"
 
 
-def _codes(marks, real):
-    """mark -> code of the estimator, in order of first sight."""
-    synthetic = [mark for mark in dict.fromkeys(marks.tolist()) if mark != real]
-    return {mark: code for code, mark in enumerate(synthetic, 1)}
-
-
-def _answers(model, inputs, targets, marks, task, gain):
-    """{name: number}, the Mix, its Labels and 0-1 errors."""
-    mix, _, labels, found, *_ = model._mixed(inputs, targets, marks, None)
+def _answers(inputs, targets, found, kernel, gamma, task, gain):
+    """{name: number}, the Mix, its Labels and 0-1 errors: a CollapseAwareRidge of weights "auto"."""
+    labels = in_own_unit(targets.reshape(len(inputs), -1), centre=True)
+    features = features_of(inputs, EPS, True, kernel, {"gamma": gamma})
+    mix = fit_mix(features, labels.values, found.codes, np.ones(len(inputs)), True, {}, None)
     mix, rates = overruled(mix, labels) if task == "classification" else (mix, {})
     curve = LearningCurve(mix.rows, mix.belief, synthetic=True)
     values: dict[Any, float] = {mark: float(mix.best.weights[code]) for mark, code in found.marks.items()}

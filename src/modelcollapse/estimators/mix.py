@@ -22,7 +22,7 @@ from modelcollapse.numerics.mixes.moments import Rows, rows_of
 from modelcollapse.numerics.mixes.teachers import known_teachers
 from modelcollapse.numerics.mixes.worth import worth
 from modelcollapse.theory.populations import resolved_directions
-from modelcollapse.theory.populations.kernels import enough_memory
+from modelcollapse.theory.populations.kernels import enough_memory, kernel_values
 
 FEWEST = 4  # real rows that a choice is made on
 KERNEL_ROWS = 4000  # of a kernel fit whose weights are chosen
@@ -77,6 +77,25 @@ def _reduced(found):
     kept = slice(0, DIRECTIONS)
     lengths = np.sqrt(found.values[kept])
     return Features(found.vectors[:, kept] * lengths, found.maps[:, kept] / lengths, found.offset)
+
+
+def features_of(X, eps, centre, kernel, options):
+    """Features of inputs X (N, d) under a kernel, or of the kernel matrix (N, N) where it is "precomputed"."""
+    if isinstance(kernel, str) and kernel == "linear":
+        return linear_features(X, eps, centre)
+    few_enough(len(X))
+    gram = values_of(kernel, options, X)
+    if gram.shape != (len(X), len(X)):
+        raise ValueError(f"X has shape {gram.shape}; a precomputed kernel matrix is square")
+    given = isinstance(kernel, str) and kernel == "precomputed"
+    return kernel_features(gram, eps if given else np.finfo(float).eps, centre)
+
+
+def values_of(kernel, options, X, Z=None):
+    """Kernel values (N, M) of rows X and Z, None for X itself; X where the kernel is "precomputed"."""
+    if isinstance(kernel, str) and kernel == "precomputed":
+        return X
+    return kernel_values(X, Z, kernel, options, filter_params=True)
 
 
 def few_enough(rows):

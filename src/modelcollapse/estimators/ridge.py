@@ -6,16 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from modelcollapse.estimators.labels import in_own_unit
-from modelcollapse.estimators.mix import (
-    coefficients_of,
-    few_enough,
-    fit_mix,
-    kernel_features,
-    label_errors,
-    linear_features,
-    report,
-    worth_of,
-)
+from modelcollapse.estimators.mix import coefficients_of, features_of, fit_mix, label_errors, report, worth_of
 from modelcollapse.estimators.mix_origins import read_mix
 from modelcollapse.estimators.shared import SURE, CollapseAware, counts_of
 from modelcollapse.numerics.provenance.refit_path import refit_path
@@ -258,7 +249,7 @@ class CollapseAwareRidge(CollapseAware):
         counts = counts_of(sample_weight, X)
         labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
         provenance = dict(self._centred(found.provenance.items(), labels.unit))
-        features = self._features(X, eps)
+        features = features_of(X, eps, bool(self.fit_intercept), self.kernel, self._options())
         given = found.weights or None
         if self.weights == "equal":
             given = dict.fromkeys(range(1, found.codes.max() + 1), 1.0)
@@ -279,16 +270,6 @@ class CollapseAwareRidge(CollapseAware):
         if isinstance(self.ridges, str) and self.ridges == "auto":
             return None
         return self._strengths(None, self.ridges, None, replace(RIDGE, high_open=True))
-
-    def _features(self, X, eps):
-        centre = bool(self.fit_intercept)
-        if self.kernel == "linear":
-            return linear_features(X, eps, centre)
-        few_enough(len(X))
-        gram = self._kernel(X)
-        if gram.shape != (len(X), len(X)):
-            raise ValueError(f"X has shape {gram.shape}; a precomputed kernel matrix is square")
-        return kernel_features(gram, eps if self.kernel == "precomputed" else np.finfo(float).eps, centre)
 
     def _settle_mix(self, mix, features, labels, found, y, X):
         path, unit = mix.best.path, labels.unit

@@ -32,7 +32,6 @@ import numpy as np
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-    from sklearn.metrics.pairwise import pairwise_kernels
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 except ImportError as error:  # pragma: no cover
@@ -42,6 +41,7 @@ except ImportError as error:  # pragma: no cover
 
 from modelcollapse.estimators.corrections import ABSURD, Correcting, MixedRows, correction_of
 from modelcollapse.estimators.labels import in_own_unit, refuse_text
+from modelcollapse.estimators.mix import values_of
 from modelcollapse.estimators.origins import read_origins
 from modelcollapse.numerics.provenance.corrected_risk import Correction, Provenance, posterior_risk
 from modelcollapse.numerics.provenance.ridge_path import RidgePath
@@ -247,15 +247,12 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         ]
 
     def _kernel(self, X, Z=None):
-        if self.kernel == "precomputed":
-            return X
-        options: Any = {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0, "filter_params": True}
+        return values_of(self.kernel, self._options(), X, Z)
+
+    def _options(self):
         if callable(self.kernel):
-            options = self.kernel_params or {}
-        if self.kernel in _ENDLESS:  # distances lose digits to an offset
-            centre = (X if Z is None else Z).mean(axis=0)
-            X, Z = X - centre, None if Z is None else Z - centre
-        return pairwise_kernels(X, Z, **{**options, "metric": self.kernel})
+            return self.kernel_params or {}
+        return {"gamma": self.gamma, "degree": self.degree, "coef0": self.coef0}
 
     def _directions(self, X, eps):
         """Directions of rows X, of which nothing is kept that could be rounding."""
