@@ -219,6 +219,14 @@ def test_provenance_is_heard():
     assert found[10.5].weights_["model"] < found[5000].weights_["model"]
 
 
+def test_provenance_that_the_rows_contradict_is_refused_and_it_is_said():
+    """Labels that are far off, of a teacher that is said to have seen a hundred thousand rows."""
+    X, y, origin = mix(real=60, error=1.0)
+    with pytest.warns(UserWarning, match="the rows contradict what is said"):
+        model = mc.CollapseAwareRidge(1, 100_000, 0.5, weights="auto").fit(X, y, origin=origin)
+    assert model.criterion_ == "leave-one-out and evidence"
+
+
 def test_several_origins_have_a_weight_each():
     X, y, origin = mix(real=60, error=0.05, fake=300)
     origin[200:] = "worse"
