@@ -279,6 +279,18 @@ def test_pipelines_searches_and_pickles():
 
 
 @pytest.mark.filterwarnings(TOO_FEW, ALONE)
+def test_tables_that_a_pipeline_passes_on_change_nothing():
+    """set_output(transform="pandas"): the estimator gets a data frame, keeps its names and fits the same."""
+    pandas = pytest.importorskip("pandas")
+    X, y, origin = mix(seed=7)
+    frame = pandas.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])
+    plain, framed = (make_pipeline(StandardScaler(), mc.CollapseAwareRidge(weights="auto")) for _ in range(2))
+    plain.fit(X, y, collapseawareridge__origin=origin)
+    framed.set_output(transform="pandas").fit(frame, y, collapseawareridge__origin=origin)
+    assert framed[-1].feature_names_in_.tolist() == list(frame.columns)
+    np.testing.assert_allclose(framed.predict(frame), plain.predict(X), rtol=1e-6)
+
+
 def test_metadata_is_routed():
     from sklearn import config_context
 

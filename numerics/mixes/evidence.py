@@ -95,8 +95,8 @@ class Problem(NamedTuple):
         """The same of the first directions."""
         moments = [m._replace(gram=m.gram[:size, :size], cross=m.cross[:size]) for m in self.moments]
         known = [k and k._replace(factors=k.factors[:size], variances=k.variances[:size]) for k in self.known]
-        shapes = (shape[:size] for shape in (self.variances, self.signal, self.fine, self.own))
-        return Problem(moments, *shapes, known)
+        seen = {name: getattr(self, name)[:size] for name in ("variances", "signal", "fine", "own")}
+        return self._replace(moments=moments, known=known, **seen)
 
 
 def posteriors(rows, known=None, shapes=SHAPES):
