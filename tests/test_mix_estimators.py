@@ -219,6 +219,14 @@ def test_provenance_is_heard():
     assert found[10.5].weights_["model"] < found[5000].weights_["model"]
 
 
+def test_provenance_that_the_rows_contradict_is_refused_and_it_is_said():
+    """Labels that are far off, of a teacher that is said to have seen a hundred thousand rows."""
+    X, y, origin = mix(real=60, error=1.0)
+    with pytest.warns(UserWarning, match="the rows contradict what is said"):
+        model = mc.CollapseAwareRidge(1, 100_000, 0.5, weights="auto").fit(X, y, origin=origin)
+    assert model.criterion_ == "leave-one-out and evidence"
+
+
 def test_several_origins_have_a_weight_each():
     X, y, origin = mix(real=60, error=0.05, fake=300)
     origin[200:] = "worse"
@@ -271,6 +279,18 @@ def test_pipelines_searches_and_pickles():
 
 
 @pytest.mark.filterwarnings(TOO_FEW, ALONE)
+def test_tables_that_a_pipeline_passes_on_change_nothing():
+    """set_output(transform="pandas"): the estimator gets a data frame, keeps its names and fits the same."""
+    pandas = pytest.importorskip("pandas")
+    X, y, origin = mix(seed=7)
+    frame = pandas.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])
+    plain, framed = (make_pipeline(StandardScaler(), mc.CollapseAwareRidge(weights="auto")) for _ in range(2))
+    plain.fit(X, y, collapseawareridge__origin=origin)
+    framed.set_output(transform="pandas").fit(frame, y, collapseawareridge__origin=origin)
+    assert framed[-1].feature_names_in_.tolist() == list(frame.columns)
+    np.testing.assert_allclose(framed.predict(frame), plain.predict(X), rtol=1e-6)
+
+
 def test_metadata_is_routed():
     from sklearn import config_context
 

@@ -60,12 +60,13 @@ class Scored(NamedTuple):
 
 class Beliefs(NamedTuple):
     """Posteriors under all shapes, with their weights; unit: of the labels there, (k,); metric: where errors are
-    measured, (r + 1, r + 1)."""
+    measured, (r + 1, r + 1); log_evidence: the largest."""
 
     posteriors: list
     weights: np.ndarray
     unit: np.ndarray
     metric: np.ndarray
+    log_evidence: float
 
     @property
     def noise(self):
@@ -104,11 +105,11 @@ class Beliefs(NamedTuple):
 
 def beliefs(rows, known=None):
     """What the rows say; known: dict from origin to Known."""
-    found, weights, unit = posteriors(rows, known)
+    found, weights, unit, log_evidence = posteriors(rows, known)
     real, every = rows.moments[0], pooled(rows)
     dim = len(rows.variances)
     metric = (real.gram + dim * every.gram / every.rows) / (real.rows + dim)
-    return Beliefs(found, weights, unit, metric)
+    return Beliefs(found, weights, unit, metric, log_evidence)
 
 
 class Chosen(NamedTuple):

@@ -4,13 +4,18 @@ Model. Along the directions of `modelcollapse.numerics.mixes.moments`, with vari
 
 $$ y = z \cdot w + \varepsilon \ \text{(real)}, \quad y = z \cdot (\rho_g w + \delta_g) + \varepsilon_g \ \text{(origin
 g)}, \quad \rho_{g,j} = (1 + \kappa_g / s_j)^{-h_g} , $$
-$$ w \sim N(0, A), \ A_j = a s_j^u / \textstyle\sum s^{u+1} , \quad \delta_g \sim N(0, B_g), \ B_{g,j} = b_g
-(1 + \kappa_g / s_j)^{-2} s_j^v / \textstyle\sum s^{v+1} , $$
+$$ w \sim N(0, A), \ A_j = a s_j^u / \textstyle\sum s^{u+1} + c s_j^v / \textstyle\sum s^{v+1} , $$
+$$ \delta_g \sim N(0, B_g), \ B_{g,j} = b_g (1 + \kappa_g / s_j)^{-2} s_j^v / \textstyle\sum s^{v+1} , $$
 
 $\delta_g$ one draw for all rows of the origin, which is what makes synthetic rows worth less than their number: however
 many they are, $B_g$ stays. A ridge fit with the effective ridge $\kappa$ has this $\rho$ with $h = 1$, and $v = -1$,
 exactly; a chain of h of them about that; least squares is $\kappa = 0$. What is known of the generators
-(`modelcollapse.numerics.provenance`) takes the place of the shapes $\rho$ and $B_g$.
+(`modelcollapse.numerics.provenance`) takes the place of the shapes $\rho$ and $B_g$. With the term in $c$ the truth has
+the shape of the errors too: what synthetic labels hold of it may be either, and only real rows tell. Every pair of
+shapes is tried without it and, unless all origins are known, with it.
+
+Maxima. The evidence has more than one: a large truth that the generators shrink, say, or a small one that real labels
+hide in noise. It is maximised from each of STARTS, and all maxima under all shapes count by their evidence.
 
 Evidence. With $S = G_g / \sigma_g^2$ the information of an origin, $\delta_g$ integrated out leaves $N_g = (B_g^{-1} +
 S)^{-1} B_g^{-1} S$ (symmetric) about $\rho w$, so that $w$ has the posterior covariance $V = (A^{-1} + \sum_g \rho_g
@@ -29,7 +34,8 @@ from scipy.optimize import minimize
 from modelcollapse.numerics.equivalents.symmetric import definite, factored
 from modelcollapse.numerics.mixes.moments import pooled
 
-SHAPES = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of the columns
+SHAPES = [(u, v, False) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of columns
+SHAPES += [(u, v, True) for u, v, _ in SHAPES if u != v]
 LEADING = 100  # directions that decide about the hyperparameters where there are more than QUICK; else all do
 QUICK = 200
 MOST = 600  # directions that the posterior sees
@@ -44,6 +50,8 @@ _CENTRES = {
     "power": (1.0, 0.7),
 }
 _FLOOR = np.log(1e-7)
+STARTS = (0.01, 1.0)  # κ, in units of the mean variance of inputs
+_APART = 1.0  # in a logarithm: hyperparameters that differ by more are two maxima
 _DOUBT = 0.02  # share of the evidence below which a pair of shapes is left out
 
 
@@ -73,11 +81,13 @@ class Posterior(NamedTuple):
 
 class Problem(NamedTuple):
     """moments: of the directions seen, labels in units of their spread; variances: s_j over their mean, (p,), inf for
-    the intercept; signal (p,), own (p,): shapes of A and B_g / ρ²; known: what provenance says, for every origin."""
+    the intercept; signal (p,), fine (p,), own (p,): shapes of the two terms of A and of B_g / ρ²; known: what
+    provenance says, for every origin."""
 
     moments: list
     variances: np.ndarray
     signal: np.ndarray
+    fine: np.ndarray
     own: np.ndarray
     known: list
 
@@ -85,11 +95,13 @@ class Problem(NamedTuple):
         """The same of the first directions."""
         moments = [m._replace(gram=m.gram[:size, :size], cross=m.cross[:size]) for m in self.moments]
         known = [k and k._replace(factors=k.factors[:size], variances=k.variances[:size]) for k in self.known]
-        return Problem(moments, self.variances[:size], self.signal[:size], self.own[:size], known)
+        seen = {name: getattr(self, name)[:size] for name in ("variances", "signal", "fine", "own")}
+        return self._replace(moments=moments, known=known, **seen)
 
 
 def posteriors(rows, known=None, shapes=SHAPES):
-    """Posteriors under all shapes that matter, their weights, and the unit of the labels (k,).
+    """Posteriors under all shapes that matter, their weights, the unit of the labels (k,), and the largest log
+    evidence, of the directions that decide.
 
     Means are in the labels' own unit, covariances, priors and noises in that of `unit` squared.
 
@@ -104,36 +116,55 @@ def posteriors(rows, known=None, shapes=SHAPES):
         for moment in rows.moments
     ]
     s = rows.variances[: seen.stop - 1]
-    problems, thetas, logs = [_problem(moments, s, u, v, known or {}) for u, v in shapes], [None], []
-    for problem in problems:
-        theta, log_evidence = _best(problem.leading(_deciding(len(s)) + 1), thetas[-1])
-        thetas.append(theta)
-        logs.append(log_evidence)
-    weights = np.exp(np.array(logs) - max(logs))
+    maxima = []
+    known, count = known or {}, len(moments) - 1
+    thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
+    for u, v, fine in shapes:
+        if fine and len(known) == count:
+            continue
+        problem = _problem(moments, s, u, v, known, fine)
+        found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in thetas]
+        thetas = [theta for theta, _ in found]
+        maxima += [(problem, *one) for one in _apart(found)]
+    logs = np.array([log_evidence for *_, log_evidence in maxima])
+    weights = np.exp(logs - logs.max())
     kept = np.flatnonzero(weights > _DOUBT * weights.sum())
-    found = [posterior(problems[i], thetas[i + 1]) for i in kept]
+    found = [posterior(*maxima[i][:2]) for i in kept]
     found = [one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]) for one in found]
-    return found, weights[kept] / weights[kept].sum(), unit
+    return found, weights[kept] / weights[kept].sum(), unit, float(logs.max())
 
 
 def _deciding(directions):
     return directions if directions <= QUICK else LEADING
 
 
-def _problem(moments, s, u, v, known):
+def _problem(moments, s, u, v, known, fine=False):
     first = s[: _deciding(len(s))]
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
-    origins = range(1, len(moments))
-    return Problem(moments, np.append(np.inf, s / first.mean()), signal, plain, [known.get(g) for g in origins])
+    told = [known.get(g) for g in range(1, len(moments))]
+    return Problem(moments, np.append(np.inf, s / first.mean()), signal, np.append(0.0, fine * plain[1:]), plain, told)
+
+
+def _start(count, known, ridge):
+    """The θ that a search starts from, κ the ridge of all origins."""
+    theta = np.log([0.5, 0.3] + [0.1, 0.1, ridge, 1.0] * count + [0.1])
+    theta[[4 * g - 2 for g in known]] = 0.0
+    return theta
+
+
+def _apart(maxima):
+    """Pairs (θ, log evidence), each maximum once."""
+    found: list = []
+    for theta, log_evidence in sorted(maxima, key=lambda one: -one[1]):
+        if all(np.abs(theta - other).max() > _APART for other, _ in found):
+            found.append((theta, log_evidence))
+    return found
 
 
 def _best(problem, theta):
     count = len(problem.known)
-    if theta is None:
-        theta = np.log([0.5, 0.3] + [0.1, 0.1, 0.01, 1.0] * count)
-        theta[[2 + 4 * g for g, known in enumerate(problem.known) if known is not None]] = 0.0
-    bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count
+    bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count + [(_FLOOR, 6.0)]
     found = minimize(
         lambda t: _negative(problem, t), theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
     )
@@ -148,7 +179,7 @@ def _negative(problem, theta):
 
 def _prior(problem, theta):
     """-log of the prior of θ, and its gradient."""
-    names = ["signal", "noise"] + ["own", "spread", "ridge", "power"] * len(problem.known)
+    names = ["signal", "noise"] + ["own", "spread", "ridge", "power"] * len(problem.known) + ["own"]
     centre, width = np.array([_CENTRES[name] for name in names]).T
     for g, known in enumerate(problem.known):
         if known is not None:
@@ -158,7 +189,8 @@ def _prior(problem, theta):
 
 
 def posterior(problem, theta):
-    """The Posterior at hyperparameters θ = (log a, log σ², and log b_g, log σ_g², log κ_g, log h_g for every g)."""
+    """The Posterior at hyperparameters θ = (log a, log σ², then log b_g, log σ_g², log κ_g, log h_g for every g, and
+    log c)."""
     post, _ = _evidence(problem, theta)
     penalty, _ = _prior(problem, theta)
     return post._replace(log_evidence=post.log_evidence - penalty)
@@ -167,7 +199,8 @@ def posterior(problem, theta):
 def _evidence(problem, theta, slopes=False):
     """The Posterior without the prior of θ; with slopes, the gradient of its log evidence in place of the errors."""
     count, outputs = len(problem.known), problem.moments[0].cross.shape[1]
-    A = np.exp(theta[0]) * problem.signal
+    fine = np.exp(theta[-1]) * problem.fine
+    A = np.exp(theta[0]) * problem.signal + fine
     A[0] = _VAGUE
     noise = np.exp(theta[1])
     real = problem.moments[0]
@@ -187,8 +220,9 @@ def _evidence(problem, theta, slopes=False):
     mean = V @ told
     lost += outputs * log_determinant - np.vdot(told, mean)
     gradient = np.zeros_like(theta)
-    squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
-    gradient[0] = (squares[1:] / A[1:] - outputs).sum() / 2
+squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
+    uneven, fine = (squares[1:] / A[1:] - outputs) / 2, fine[1:] / A[1:]
+    gradient[0], gradient[-1] = uneven @ (1 - fine), uneven @ fine
     gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
     errors = []
     for g, part in enumerate(parts):

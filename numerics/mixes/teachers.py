@@ -3,13 +3,31 @@ r"""What provenance says of synthetic labels, along the directions of the rows a
 A chain of n fits on T_0 rows each, with ridge λ_0 and label noise σ_0, has the mean $m \cdot w$ and the variance Ξ per
 direction that `modelcollapse.numerics.provenance.source_conditions.chain_moments` gives for a truth of prior variance A
 (its shape and size, and σ_0 where it is not told, are those that the rows say without provenance). The two take the
-place of ρ and B in `modelcollapse.numerics.mixes.evidence`; how far Ξ may be wrong is left to the rows.
+place of ρ and B in `modelcollapse.numerics.mixes.evidence`; how far Ξ may be wrong is left to the rows. So is whether
+it is true: provenance is refused where the evidence with it is smaller by more than the factor exp(STRONG), "very
+strong" in the words of Kass and Raftery, J. Am. Stat. Assoc. 90 (1995).
 """
 
 import numpy as np
 
+from modelcollapse.numerics.mixes.choice import beliefs
 from modelcollapse.numerics.mixes.evidence import Known
 from modelcollapse.numerics.provenance.source_conditions import chain_moments
+
+STRONG = 5.0
+
+
+def informed(rows, plain, provenance):
+    """Beliefs, whether provenance (dict from origin to Provenance) is in them, and whether the rows contradict it.
+
+    plain: Beliefs without it.
+    """
+    known = known_teachers(rows, plain, provenance)
+    if not known:
+        return plain, False, False
+    told = beliefs(rows, known)
+    refused = plain.log_evidence - told.log_evidence > STRONG
+    return (plain if refused else told), not refused, refused
 
 
 def known_teachers(rows, belief, provenance):

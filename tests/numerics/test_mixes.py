@@ -1,16 +1,20 @@
 """Weights and ridge of a mix: leave-one-out by leaving out, evidence by the dense Gaussian, and the choice."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from modelcollapse.numerics.mixes import evidence, moments
+from modelcollapse.numerics.mixes import choice, evidence, moments
 from modelcollapse.numerics.mixes.choice import beliefs, choose, gap, score, share_of_risk
 from modelcollapse.numerics.mixes.leave_one_out import weighted_path
 from modelcollapse.numerics.mixes.moments import rows_of
-from modelcollapse.numerics.mixes.teachers import known_teachers
+from modelcollapse.numerics.mixes.teachers import informed, known_teachers
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
+from modelcollapse.validation import mix_study
+from modelcollapse.validation.studies.mixes import MixRegime, draw
 
 REAL, FAKE, DIM = 25, 40, 6
 ORIGIN = np.repeat([0, 1, 2], [REAL, FAKE, FAKE])
@@ -82,12 +86,12 @@ def test_chunks_change_nothing(data, monkeypatch):
         np.testing.assert_allclose(one.gram, other.gram, atol=1e-10)
 
 
-THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2])
+THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2, -0.7])
 
 
 def dense(X, y, rows, problem, theta):
     """Log density of all labels and the posterior mean of (intercept, slopes), from the covariance of the rows."""
-    prior = np.exp(theta[0]) * problem.signal
+    prior = np.exp(theta[0]) * problem.signal + np.exp(theta[10]) * problem.fine
     prior[0] = problem.signal[0]
     lost = [np.zeros(DIM + 1)] + [np.exp(theta[4 + 4 * g]) / problem.variances for g in range(2)]
     powers = np.exp([0.0, theta[5], theta[9]])
@@ -102,17 +106,17 @@ def dense(X, y, rows, problem, theta):
     return log + np.log(2 * np.pi) * y.size / 2, prior[:, None] * seen.T @ np.linalg.solve(covariance, y)
 
 
-@pytest.mark.parametrize(("u", "v"), [(0.5, -1.0), (0.0, 0.0)])
-def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v):
+@pytest.mark.parametrize(("u", "v", "fine"), [(0.5, -1.0, True), (0.0, 0.0, False)])
+def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v, fine):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
-    problem = evidence._problem(rows.moments, rows.variances, u, v, {})
+    problem = evidence._problem(rows.moments, rows.variances, u, v, {}, fine)
     found, _ = evidence._evidence(problem, THETA)
     log, mean = dense(X, y, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
-    other = THETA + np.eye(10)[4] * 0.1  # a control: every hyperparameter is felt
-    assert abs(dense(X, y, rows, problem, other)[0] - log) > 1e-3
+    for j in (4, 10)[: 1 + fine]:  # a control: every hyperparameter is felt
+        assert abs(dense(X, y, rows, problem, THETA + np.eye(11)[j] * 0.1)[0] - log) > 1e-3
 
 
 @pytest.mark.parametrize("seen", [DIM + 1, 4])
@@ -121,10 +125,50 @@ def test_gradient_of_the_evidence(data, known, seen):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
     given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
-    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, given).leading(seen)
+    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, given, True).leading(seen)
     slopes = evidence._negative(problem, THETA)[1]
     numeric = approx_fprime(THETA, lambda theta: evidence._negative(problem, theta)[0], 1e-6)
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
+
+
+def test_a_maximum_counts_once():
+    one, near, far = np.zeros(3), np.full(3, 0.5), np.array([0.0, 2.0, 0.0])
+    found = evidence._apart([(near, 1.0), (one, 3.0), (far, 2.0)])
+    assert [log_evidence for _, log_evidence in found] == [3.0, 2.0]
+
+
+def study(regime, real, *seed):
+    """Rows of a data set of the study of mixes, and the exact error of a Scored."""
+    found = draw(regime, real, np.random.default_rng(np.random.SeedSequence(seed)))
+    features = mix_study._features(regime, found.X)
+    rows = rows_of(features.values, found.y[:, None], found.origin)
+    return rows, lambda one: mix_study._errors(found, features, rows, one.path, regime)[one.at]
+
+
+def test_the_larger_of_two_maxima_is_found(monkeypatch):
+    """Digits, four generations of ridge on a kernel: from generators that hardly shrink the search ends where real
+    labels are noise, some units of log evidence too low; the choice is then far worse."""
+    rows, error = study(MixRegime("digits, RBF", "ridge", 4, 150, ridge=0.03, gamma=0.1), 20, 77, 16, 20, 3)
+    evidences, errors = [], []
+    for starts in (evidence.STARTS, evidence.STARTS[:1]):
+        monkeypatch.setattr(evidence, "STARTS", starts)
+        belief = beliefs(rows)
+        evidences.append(belief.log_evidence)
+        errors.append(error(choose(rows, belief).best))
+    assert evidences[0] > evidences[1] + 2
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkeypatch):
+    """Trees on a kernel, three data sets on which the choice shrank too much: the fine part of their labels, half of it
+    the truth's, passed for their error."""
+    regime, errors = MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), []
+    plain = [shape for shape in evidence.SHAPES if not shape[2]]
+    for shapes in (evidence.SHAPES, plain):
+        monkeypatch.setattr(choice, "posteriors", partial(evidence.posteriors, shapes=shapes))
+        found = [study(regime, 20, 77, 26, 20, seed) for seed in (1, 3, 7)]
+        errors.append(np.mean([error(choose(rows, beliefs(rows)).best) for rows, error in found]))
+    assert errors[0] < 0.9 * errors[1]
 
 
 def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
@@ -229,6 +273,16 @@ def test_what_is_known_of_a_teacher_is_its_error():
     expected = 2 * 0.5**2 / (40 - 12 - 1) / rows.variances / belief.unit[0] ** 2
     np.testing.assert_allclose(known.variances[1:], expected, rtol=1e-12)
     assert known_teachers(rows, belief, {1: Provenance(2, 12, 0.5)}) == {}
+
+
+def test_provenance_that_the_rows_contradict_is_refused():
+    """A teacher of 16 rows that is said to have had 10000: refused; the truth is not."""
+    rows, _ = drawn(np.random.default_rng(3), 16, real=100)
+    plain = beliefs(rows)
+    assert informed(rows, plain, {1: Provenance(1, 16, 0.5)})[1:] == (True, False)
+    belief, used, refused = informed(rows, plain, {1: Provenance(1, 10000, 0.5)})
+    assert (used, refused, belief is plain) == (False, True, True)
+    assert informed(rows, plain, {}) == (plain, False, False)
 
 
 def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):

@@ -19,7 +19,7 @@ from modelcollapse.numerics.mixes.choice import (
 )
 from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
 from modelcollapse.numerics.mixes.moments import Rows, rows_of
-from modelcollapse.numerics.mixes.teachers import known_teachers
+from modelcollapse.numerics.mixes.teachers import informed
 from modelcollapse.numerics.mixes.worth import worth
 from modelcollapse.theory.populations import resolved_directions
 from modelcollapse.theory.populations.kernels import enough_memory, kernel_values
@@ -126,9 +126,7 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
     fixed = None if weights is None else np.array([1.0] + [weights[g] for g in range(1, origins)])
     if real < FEWEST or origins == 1 or not len(rows.variances) or not rows.targets.any():
         return _without_real_rows(rows, np.ones(origins) if fixed is None else fixed, alphas, real)
-    belief = beliefs(rows)
-    known = known_teachers(rows, belief, provenance) if provenance else {}
-    belief = beliefs(rows, known) if known else belief
+    belief, told, refused = informed(rows, beliefs(rows), provenance)
     if fixed is None:
         chosen = choose(rows, belief, penalties=alphas)
     else:
@@ -137,8 +135,10 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
         share = share_of_risk(rows, belief, best, best.judged(0.0))
         best, alone, pooled = (one.judged(share) for one in (best, alone, pooled))
         chosen = Chosen(best, alone, pooled, [best, alone, pooled], "")
-    criterion = "leave-one-out and evidence" + (" with provenance" if known else "")
+    criterion = "leave-one-out and evidence" + (" with provenance" if told else "")
     notes = _notes(rows, chosen) if fixed is None else []
+    if refused:
+        notes.append("the rows contradict what is said of the generators: their error is read from the rows instead")
     return Mix(rows, chosen.best, chosen, belief, chosen.best.score, criterion, notes)
 
 

@@ -117,7 +117,8 @@ class CollapseAwareRidge(CollapseAware):
 
     With weights="auto" a pair of weights and ridge is scored by exact leave-one-out on the n real rows and by its
     expected error under a model in which all rows of one origin share one error of their author (its size, its shape
-    and the noises by marginal likelihood; provenance, where given, in their place), each counting by its precision.
+    and the noises by marginal likelihood; provenance, where given, in their place, unless the rows contradict it, which
+    a warning says), each counting by its precision.
     Real rows alone and all rows alike are among the candidates, and are taken where leave-one-out prefers them by two
     standard errors. `path_` then holds, for the chosen weights, leave-one-out as "gcv" and that score as
     "corrected_risk". A linear fit sums its rows up in chunks; a kernel fit sees the leading 1000 directions of at most
