@@ -220,7 +220,7 @@ def _evidence(problem, theta, slopes=False):
     mean = V @ told
     lost += outputs * log_determinant - np.vdot(told, mean)
     gradient = np.zeros_like(theta)
-squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
+    squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
     uneven, fine = (squares[1:] / A[1:] - outputs) / 2, fine[1:] / A[1:]
     gradient[0], gradient[-1] = uneven @ (1 - fine), uneven @ fine
     gradient[1] = (_residual(real, mean, V) / noise - outputs * real.rows) / 2
