@@ -60,13 +60,14 @@ class Scored(NamedTuple):
 
 class Beliefs(NamedTuple):
     """Posteriors under all shapes, with their weights; unit: of the labels there, (k,); metric: where errors are
-    measured, (r + 1, r + 1); log_evidence: the largest."""
+    measured, (r + 1, r + 1); log_evidence: the largest; maxima: where it is large, as of `evidence.posteriors`."""
 
     posteriors: list
     weights: np.ndarray
     unit: np.ndarray
     metric: np.ndarray
     log_evidence: float
+    maxima: dict
 
     @property
     def noise(self):
@@ -103,13 +104,13 @@ class Beliefs(NamedTuple):
         return float(self.weights @ (own + (means - self.weights @ means) ** 2))
 
 
-def beliefs(rows, known=None):
-    """What the rows say; known: dict from origin to Known."""
-    found, weights, unit, log_evidence = posteriors(rows, known)
+def beliefs(rows, known=None, near=None):
+    """What the rows say; known: dict from origin to Known; near: maxima of nearly the same rows."""
+    found = posteriors(rows, known, near)
     real, every = rows.moments[0], pooled(rows)
     dim = len(rows.variances)
     metric = (real.gram + dim * every.gram / every.rows) / (real.rows + dim)
-    return Beliefs(found, weights, unit, metric, log_evidence)
+    return Beliefs(found.each, found.weights, found.unit, metric, found.log_evidence, found.maxima)
 
 
 class Chosen(NamedTuple):

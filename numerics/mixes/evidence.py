@@ -51,6 +51,7 @@ _CENTRES = {
 }
 _FLOOR = np.log(1e-7)
 STARTS = (0.01, 1.0)  # κ, in units of the mean variance of inputs
+SETTLED = 1e-6  # relative, of the log evidence: 1e-3 of it is nothing beside what shapes differ by
 _APART = 1.0  # in a logarithm: hyperparameters that differ by more are two maxima
 _DOUBT = 0.02  # share of the evidence below which a pair of shapes is left out
 
@@ -99,13 +100,24 @@ class Problem(NamedTuple):
         return self._replace(moments=moments, known=known, **seen)
 
 
-def posteriors(rows, known=None, shapes=SHAPES):
-    """Posteriors under all shapes that matter, their weights, the unit of the labels (k,), and the largest log
-    evidence, of the directions that decide.
+class Posteriors(NamedTuple):
+    """Posteriors under all shapes that matter, their weights, the unit of the labels (k,), the largest log evidence, of
+    the directions that decide, and the maxima: dict from shape to θ's.
 
     Means are in the labels' own unit, covariances, priors and noises in that of `unit` squared.
+    """
 
-    known: dict from origin (1, 2, ...) to Known.
+    each: list
+    weights: np.ndarray
+    unit: np.ndarray
+    log_evidence: float
+    maxima: dict
+
+
+def posteriors(rows, known=None, near=None):
+    """The Posteriors of rows.
+
+    known: dict from origin (1, 2, ...) to Known; near: maxima of nearly the same rows, next to which to look.
     """
     seen = slice(0, min(MOST, len(rows.variances)) + 1)
     every = pooled(rows)
@@ -116,29 +128,31 @@ def posteriors(rows, known=None, shapes=SHAPES):
         for moment in rows.moments
     ]
     s = rows.variances[: seen.stop - 1]
-    maxima = []
     known, count = known or {}, len(moments) - 1
     thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
-    for u, v, fine in shapes:
-        if fine and len(known) == count:
-            continue
-        problem = _problem(moments, s, u, v, known, fine)
-        found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in thetas]
+    shapes = [shape for shape in SHAPES if not (shape[-1] and len(known) == count)]
+    tried = []
+    for shape, places in (near or dict.fromkeys(shapes)).items():
+        problem = _problem(moments, s, *shape, known)
+        found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in places or thetas]
         thetas = [theta for theta, _ in found]
-        maxima += [(problem, *one) for one in _apart(found)]
-    logs = np.array([log_evidence for *_, log_evidence in maxima])
+        tried += [(shape, problem, *one) for one in _apart(found)]
+    logs = np.array([log_evidence for *_, log_evidence in tried])
     weights = np.exp(logs - logs.max())
     kept = np.flatnonzero(weights > _DOUBT * weights.sum())
-    found = [posterior(*maxima[i][:2]) for i in kept]
-    found = [one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]) for one in found]
-    return found, weights[kept] / weights[kept].sum(), unit, float(logs.max())
+    each, maxima = [], {}
+    for shape, problem, theta, _ in (tried[i] for i in kept):
+        one = posterior(problem, theta)
+        each.append(one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]))
+        maxima.setdefault(shape, []).append(theta)
+    return Posteriors(each, weights[kept] / weights[kept].sum(), unit, float(logs.max()), maxima)
 
 
 def _deciding(directions):
     return directions if directions <= QUICK else LEADING
 
 
-def _problem(moments, s, u, v, known, fine=False):
+def _problem(moments, s, u, v, fine, known):
     first = s[: _deciding(len(s))]
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
@@ -166,7 +180,12 @@ def _best(problem, theta):
     count = len(problem.known)
     bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count + [(_FLOOR, 6.0)]
     found = minimize(
-        lambda t: _negative(problem, t), theta, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60}
+        lambda t: _negative(problem, t),
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 60, "ftol": SETTLED},
     )
     return found.x, -float(found.fun)
 

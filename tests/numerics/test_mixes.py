@@ -1,13 +1,12 @@
 """Weights and ridge of a mix: leave-one-out by leaving out, evidence by the dense Gaussian, and the choice."""
 
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from modelcollapse.numerics.mixes import choice, evidence, moments
+from modelcollapse.numerics.mixes import evidence, moments
 from modelcollapse.numerics.mixes.choice import beliefs, choose, gap, score, share_of_risk
 from modelcollapse.numerics.mixes.leave_one_out import weighted_path
 from modelcollapse.numerics.mixes.moments import rows_of
@@ -110,7 +109,7 @@ def dense(X, y, rows, problem, theta):
 def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v, fine):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
-    problem = evidence._problem(rows.moments, rows.variances, u, v, {}, fine)
+    problem = evidence._problem(rows.moments, rows.variances, u, v, fine, {})
     found, _ = evidence._evidence(problem, THETA)
     log, mean = dense(X, y, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
@@ -125,7 +124,7 @@ def test_gradient_of_the_evidence(data, known, seen):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
     given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
-    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, given, True).leading(seen)
+    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, True, given).leading(seen)
     slopes = evidence._negative(problem, THETA)[1]
     numeric = approx_fprime(THETA, lambda theta: evidence._negative(problem, theta)[0], 1e-6)
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
@@ -165,7 +164,7 @@ def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkey
     regime, errors = MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), []
     plain = [shape for shape in evidence.SHAPES if not shape[2]]
     for shapes in (evidence.SHAPES, plain):
-        monkeypatch.setattr(choice, "posteriors", partial(evidence.posteriors, shapes=shapes))
+        monkeypatch.setattr(evidence, "SHAPES", shapes)
         found = [study(regime, 20, 77, 26, 20, seed) for seed in (1, 3, 7)]
         errors.append(np.mean([error(choose(rows, beliefs(rows)).best) for rows, error in found]))
     assert errors[0] < 0.9 * errors[1]

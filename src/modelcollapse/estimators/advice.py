@@ -123,11 +123,11 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
         groups[rng.permutation(at)] = np.arange(len(at)) % GROUPS if len(at) > 1 else -1  # an only row stays
     with Progress(progress, "jackknife") as bar:
         whole = _answers(inputs, targets, found, kernel, gamma, task, gain)
-        parts = []
+        near, parts = whole[1].belief and whole[1].belief.maxima, []
         for group in range(GROUPS):
             kept = groups != group
             left = found._replace(codes=found.codes[kept])
-            parts.append(_answers(inputs[kept], targets[kept], left, kernel, gamma, task, gain)[0])
+            parts.append(_answers(inputs[kept], targets[kept], left, kernel, gamma, task, gain, near)[0])
             bar.report(group + 1, GROUPS)
     values, mix, labels, rates = whole
     answers = {name: _answer(values[name], [part[name] for part in parts], len(parts)) for name in values}
@@ -171,11 +171,11 @@ def _targets(y, task):
     return targets[:, 1] if len(classes) == 2 else targets, "classification"
 
 
-def _answers(inputs, targets, found, kernel, gamma, task, gain):
-    """{name: number}, the Mix, its Labels and 0-1 errors: a CollapseAwareRidge of weights "auto"."""
+def _answers(inputs, targets, found, kernel, gamma, task, gain, near=None):
+    """{name: number}, the Mix, its Labels and 0-1 errors: a CollapseAwareRidge of weights "auto"; `near` as fit_mix."""
     labels = in_own_unit(targets.reshape(len(inputs), -1), centre=True)
     features = features_of(inputs, EPS, True, kernel, {"gamma": gamma})
-    mix = fit_mix(features, labels.values, found.codes, np.ones(len(inputs)), True, {}, None)
+    mix = fit_mix(features, labels.values, found.codes, np.ones(len(inputs)), True, {}, None, near=near)
     mix, rates = overruled(mix, labels) if task == "classification" else (mix, {})
     curve = LearningCurve(mix.rows, mix.belief, synthetic=True)
     values: dict[Any, float] = {mark: float(mix.best.weights[code]) for mark, code in found.marks.items()}

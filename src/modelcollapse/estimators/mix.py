@@ -108,11 +108,11 @@ def few_enough(rows):
         )
 
 
-def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=None):
+def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=None, near=None):
     """The Mix of Features and targets (N, k).
 
     codes: (N,), 0 for real rows; counts: (N,); provenance: dict code -> Provenance; weights: dict code -> weight, or
-    None where they are to be chosen; ridges: λ (L,) or None.
+    None where they are to be chosen; ridges: λ (L,) or None; near: maxima of the evidence of nearly the same rows.
     """
     rows = rows_of(features.values, y, codes, counts, intercept)
     origins = len(rows.moments)
@@ -126,7 +126,7 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
     fixed = None if weights is None else np.array([1.0] + [weights[g] for g in range(1, origins)])
     if real < FEWEST or origins == 1 or not len(rows.variances) or not rows.targets.any():
         return _without_real_rows(rows, np.ones(origins) if fixed is None else fixed, alphas, real)
-    belief, told, refused = informed(rows, beliefs(rows), provenance)
+    belief, told, refused = informed(rows, beliefs(rows, near=near), provenance)
     if fixed is None:
         chosen = choose(rows, belief, penalties=alphas)
     else:
