@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 QUESTIONS = """
     import jax, numpy as np, sympy, modelcollapse as mc
     from modelcollapse.numerics import lower
@@ -78,31 +80,42 @@ CHILD = """
 """
 
 
-def test_a_process_forked_after_a_prediction_is_told_to_be_spawned():
-    ran = python(textwrap.dedent(CHILD) + "first = error(); print(child('fork'))")
-    assert "forked" in ran.stdout, ran.stdout + ran.stderr
-    assert "get_context('spawn')" in ran.stdout
-
-
-def test_a_lowered_error_says_so_too():
+@pytest.fixture(scope="module")
+def told():
+    """What children say that were forked after a small question, after a large one, and of an error lowered there."""
     lowered = """
         import sympy
         from modelcollapse.numerics import lower
-        ridge = sympy.Symbol("ridge")
-        model = mc.fit(mc.truth(mc.isotropic(10)).label(20, 0.1), ridge=ridge)
+        large = error
         def error():
-            return lower(model, ridge)(0.1)
+            return large(3)
+        print(child("fork") == float(error()))
+        first = large()
+        error = large
+        print(child("fork"))
+        ridge = sympy.Symbol("ridge")
+        function = lower(mc.fit(mc.truth(mc.isotropic(10)).label(20, 0.1), ridge=ridge), ridge)
+        def error():
+            return function(0.1)
+        print(child("fork"))
     """
-    ran = python(textwrap.dedent(CHILD) + textwrap.dedent(lowered) + "first = error(); print(child('fork'))")
-    assert "get_context('spawn')" in ran.stdout, ran.stdout + ran.stderr
+    ran = python(textwrap.dedent(CHILD) + textwrap.dedent(lowered))
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
 
 
-def test_a_process_forked_after_a_small_question_answers():
+def test_a_process_forked_after_a_small_question_answers(told):
     """Few points never meet JAX."""
-    ran = python(
-        textwrap.dedent(CHILD).replace("300_000", "3") + "print(child('fork') == float(error()), float(error()))"
-    )
-    assert ran.stdout.startswith("True"), ran.stdout + ran.stderr
+    assert told[0] == "True"
+
+
+def test_a_process_forked_after_a_prediction_is_told_to_be_spawned(told):
+    assert "forked" in told[1]
+    assert "get_context('spawn')" in told[1]
+
+
+def test_a_lowered_error_says_so_too(told):
+    assert "get_context('spawn')" in told[2]
 
 
 def test_a_process_forked_before_the_first_prediction_answers():
