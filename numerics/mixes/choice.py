@@ -4,13 +4,17 @@ Two scores for a pair (weights $\omega$, penalty $\alpha$): leave-one-out on the
 noisy (`modelcollapse.numerics.mixes.leave_one_out`), and the posterior expected error under a model of the synthetic
 labels, steady and only as good as the model (`modelcollapse.numerics.mixes.evidence`). The choice minimises
 
-$$ (1 - q)\, LOO + q\, risk , \quad q = \frac{s^2}{s^2 + t^2} , $$
+$$ (1 - q)\, LOO + q\, risk , \quad q = \frac{s^2}{s^2 + \varphi t^2} , $$
 
 each score counting by its precision: about the difference in error between the fit that the one score likes best, $a$,
 and the other's, $b$, leave-one-out has the variance $s^2$ and the model of the labels $t^2 = 4 (a - b)^\top \Sigma V
 \Sigma (a - b)$, V the posterior covariance of the truth (and what its means differ by between shapes). Leave-one-out
 fits share all rows but two, and err together: with S² the variance of the n differences of squares, $s^2 = (1/n +
-1/(n-1))\, S^2$, the correction of Nadeau and Bengio, Machine Learning 52 (2003), for one row left out.
+1/(n-1))\, S^2$, the correction of Nadeau and Bengio, Machine Learning 52 (2003), for one row left out. A model that
+does not hold says so: of the fits of other weights, each where its risk is smallest, against the best of them, both
+scores give a difference, and $\varphi \geq 1$ is what $t^2$ must grow by for the squares of their disagreement to be
+$s^2 + \varphi t^2$ on average (Paule and Mandel, J. Res. Natl. Bur. Stand. 87 (1982)). Leave-one-out chose none of
+these fits, so its luck is not taken for a fault of the model.
 
 The error is measured where the real rows are: under $\Sigma = (n \Sigma_{real} + r \Sigma_{all}) / (n + r)$, r the
 number of directions. Real rows alone and all rows alike are always among the candidates. Where leave-one-out says that
@@ -20,6 +24,7 @@ one of them, at its own penalty, is better than the choice by more than SURE of 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from modelcollapse.numerics.mixes.evidence import posteriors
 from modelcollapse.numerics.mixes.leave_one_out import WeightedPath, weighted_path
@@ -147,7 +152,10 @@ def choose(rows, belief, grid=WEIGHTS, penalties=None):
                 break
         return best, alone, pooled
 
-    share = 0.0 if belief is None else share_of_risk(rows, belief, search(1.0)[0], search(0.0)[0])
+    share = 0.0
+    if belief is not None:
+        expected, others = search(1.0)[0], [one.judged(1.0) for one in seen.values()]
+        share = share_of_risk(rows, belief, expected, search(0.0)[0], others)
     best, alone, pooled = search(share)
     reason = ""
     for other, name in ((alone, "the real rows alone"), (pooled, "all rows, each as heavy,")):
@@ -156,10 +164,32 @@ def choose(rows, belief, grid=WEIGHTS, penalties=None):
     return Chosen(best, alone, pooled, [one.judged(share) for one in seen.values()], reason)
 
 
-def share_of_risk(rows, belief, expected, left_out):
-    """Share q of the risk in the score, from the Scored that the risk and that leave-one-out like best."""
+def share_of_risk(rows, belief, expected, left_out, others=()):
+    """Share q of the risk in the score, from the Scored that the risk and that leave-one-out like best.
+
+    others : Scored of other weights, each at its smallest risk, by which the model is checked
+    """
     _, error = gap(rows, expected, left_out)
-    return error**2 / (error**2 + belief.doubt(expected.fit, left_out.fit)) if error > 0 else 1.0
+    doubt = belief.doubt(expected.fit, left_out.fit)
+    return error**2 / (error**2 + misfit(rows, belief, expected, others) * doubt) if error > 0 else 1.0
+
+
+def misfit(rows, belief, expected, others):
+    """The factor φ ≥ 1 on the model's variances of differences from the expected best; 1 where nothing contradicts."""
+    found = []
+    for one in others:
+        mean, error = gap(rows, one, expected)
+        found.append(
+            (mean - (one.risk[one.at] - expected.risk[expected.at]), error, belief.doubt(one.fit, expected.fit))
+        )
+    apart, error, doubt = np.array([line for line in found if line[2] > 0]).reshape(-1, 3).T
+
+    def excess(factor):
+        return np.mean(apart**2 / (error**2 + factor * doubt)) - 1
+
+    if not len(apart) or excess(1.0) <= 0:
+        return 1.0
+    return float(brentq(excess, 1.0, 1 + np.mean(apart**2 / doubt)))
 
 
 def _line(scored, weights, g, grid):

@@ -1,13 +1,12 @@
 """Weights and ridge of a mix: leave-one-out by leaving out, evidence by the dense Gaussian, and the choice."""
 
-
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from modelcollapse.numerics.mixes import evidence, moments
-from modelcollapse.numerics.mixes.choice import beliefs, choose, gap, score, share_of_risk
+from modelcollapse.numerics.mixes import choice, evidence, moments
+from modelcollapse.numerics.mixes.choice import beliefs, choose, gap, misfit, score, share_of_risk
 from modelcollapse.numerics.mixes.leave_one_out import weighted_path
 from modelcollapse.numerics.mixes.moments import rows_of
 from modelcollapse.numerics.mixes.teachers import informed, known_teachers
@@ -236,7 +235,8 @@ def test_doubt_is_the_spread_of_the_difference_over_the_posterior():
     assert belief.doubt(one.fit, other.fit) == pytest.approx(np.var(differences), rel=0.04)
 
 
-def test_scores_count_by_their_precision():
+def test_scores_count_by_their_precision(monkeypatch):
+    monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)  # of a model that nothing contradicts
     rows, belief, one, other = two_fits()
     squares = one.path.held_out[one.at] - other.path.held_out[other.at]
     variance = np.var(squares, ddof=1) * (1 / 30 + 1 / 29)
@@ -250,6 +250,38 @@ def test_scores_count_by_their_precision():
     likes = [min((scored.judged(q) for scored in found.every), key=lambda scored: scored.best) for q in (1.0, 0.0)]
     q = share_of_risk(rows, belief, *likes)
     np.testing.assert_allclose(best.score, (1 - q) * best.path.loss + q * (best.risk + best.noise), rtol=1e-12)
+
+
+def test_a_model_that_leave_one_out_contradicts_counts_less():
+    """One that takes the synthetic labels for the truth is found out: its variances grow until disagreements are as
+    large as both scores say. The model that data come from is not."""
+    rng, factors = np.random.default_rng(8), []
+    for _ in range(12):
+        rows, _ = drawn(rng, 24, 200)
+        belief = beliefs(rows)
+        taught = score(rows, belief, np.array([1.0, 100.0])).judged(0.0).fit
+        wrong = [one._replace(mean=taught, covariance=one.covariance / 100) for one in belief.posteriors]
+        wrong = belief._replace(posteriors=wrong)
+        found = []
+        for model in (belief, wrong):
+            others = [score(rows, model, np.array([1.0, weight])) for weight in (0.0, 0.1, 0.35, 1.0, 3.0)]
+            expected = min(others, key=lambda one: one.best)
+            factor = misfit(rows, model, expected, others)
+            found.append(factor)
+            if factor > 1:
+                ratios = []
+                for one in others:
+                    if one is not expected:
+                        mean, error = gap(rows, one, expected)
+                        doubt = factor * model.doubt(one.fit, expected.fit)
+                        told = one.risk[one.at] - expected.risk[expected.at]
+                        ratios.append((mean - told) ** 2 / (error**2 + doubt))
+                assert np.mean(ratios) == pytest.approx(1, rel=1e-6)
+            shares = [share_of_risk(rows, model, expected, others[1], given) for given in (others, ())]
+            assert shares[0] < shares[1] if factor > 1 and others[1] is not expected else shares[0] == shares[1]
+        factors.append(found)
+    right, wrong = np.median(factors, axis=0)
+    assert right < 2 < 10 < wrong
 
 
 def test_posterior_expected_error_is_calibrated():
