@@ -318,7 +318,9 @@ def test_provenance_that_the_rows_contradict_is_refused():
 
 def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     """Equal directions, 150: where the first hundred decide, what the others carry passes for noise of the labels, and
-    the choice shrinks far too much: mean log error over four data sets 0.4 above, and more."""
+    the choice shrinks far too much, unless leave-one-out may say so: mean log error over four data sets 0.4 above, and
+    more."""
+    monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)
     logs = []
     for quick in (evidence.QUICK, 0):
         monkeypatch.setattr(evidence, "QUICK", quick)

@@ -105,7 +105,7 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
     >>> advice = advise(X, y, origin)
     >>> worth = [round(float(bound), 1) for bound in (advice.worth.low, advice.worth.value, advice.worth.high)]
     >>> advice.keep, round(float(advice.weights["model"].value), 1), worth
-    ({'model': True}, 1.0, [0.2, 0.5, 1.3])
+    ({'model': True}, 1.0, [0.1, 0.5, 1.5])
     """
     if not 0 < gain < 1:
         raise ValueError(f"gain = {gain!r} is outside (0, 1); give a share of the excess error, such as 0.1")
