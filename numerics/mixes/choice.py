@@ -21,7 +21,7 @@ number of directions. Real rows alone and all rows alike are always among the ca
 one of them, at its own penalty, is better than the choice by more than SURE of these standard errors, it is taken.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -189,7 +189,8 @@ def misfit(rows, belief, expected, others):
 
     if not len(apart) or excess(1.0) <= 0:
         return 1.0
-    return float(brentq(excess, 1.0, 1 + np.mean(apart**2 / doubt)))
+    root: Any = brentq(excess, 1.0, 1 + np.mean(apart**2 / doubt))
+    return float(root)
 
 
 def _line(scored, weights, g, grid):

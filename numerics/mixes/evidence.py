@@ -132,11 +132,11 @@ def posteriors(rows, known=None, near=None):
     thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
     shapes = [shape for shape in SHAPES if not (shape[-1] and len(known) == count)]
     tried = []
-    for shape, places in (near or dict.fromkeys(shapes)).items():
-        problem = _problem(moments, s, *shape, known)
+    for (u, v, fine), places in (near or dict.fromkeys(shapes)).items():
+        problem = _problem(moments, s, u, v, fine, known)
         found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in places or thetas]
         thetas = [theta for theta, _ in found]
-        tried += [(shape, problem, *one) for one in _apart(found)]
+        tried += [((u, v, fine), problem, *one) for one in _apart(found)]
     logs = np.array([log_evidence for *_, log_evidence in tried])
     weights = np.exp(logs - logs.max())
     kept = np.flatnonzero(weights > _DOUBT * weights.sum())
