@@ -21,7 +21,7 @@ from modelcollapse.theory.populations.resolved_directions import distinct_rows, 
 
 __all__ = ["MOST_ROWS", "DataRows", "rows"]
 
-MOST_ROWS = 6000  # of method "rows": 2000 were measured to take 8 s of one core and 0.85 GB, cubic and quadratic in M
+MOST_ROWS = 6000  # of method "rows": 2000 were measured to take 5 s of two cores and 0.85 GB, cubic and quadratic in M
 METHODS = ("rows", "spectrum")
 
 
