@@ -57,8 +57,9 @@ a kernel student), so that its provenance is no longer held out.
 ### A table of people and models
 
 25 correlated columns with units over six decades, a category and gaps, in the usual scikit-learn pipeline; held out as
-well. `pytest -m slow tests/test_mix_study.py` compares, on 60, 100 and 400 real rows, with RidgeCV on real rows, on all
-and on synthetic ones, and with a cross-validated grid over weight and alpha: at most 8 % above the best of these.
+well. `pytest -m slow tests/validation/test_mix_study.py` compares, on 60, 100 and 400 real rows, with RidgeCV on real
+rows, on all and on synthetic ones, and with a cross-validated grid over weight and alpha: at most 8 % above the best of
+these.
 
 {short_tables}
 

@@ -29,7 +29,7 @@ from modelcollapse.validation.streams import Streams
 
 __all__ = ["DenseProblem", "dense_problems_of"]
 
-ROWS_ALLOWANCE, SMALL_SAMPLES = 0.01, 0.1  # measured: `python -m benchmarks.rows` and tests/test_rows.py
+ROWS_ALLOWANCE, SMALL_SAMPLES = 0.01, 0.1  # measured: `python -m benchmarks.rows` and tests/numerics/test_rows.py
 
 
 class DenseProblem(NamedTuple):

@@ -13,7 +13,7 @@ An estimate that rests on a residual of ν degrees of freedom has a relative sta
 but interpolates (T near d), GCV is now and then tiny by chance, and the smallest of many such values is no minimum.
 Strengths that leave fewer than LEAST of them are not believed: their risk is raised to the largest of the others. Mean
 test error of d = 30 directions, eigenvalues 1/j, noise 0.5, 200 data sets (`python -m pytest -s -n 0
--m slow tests/test_estimator_inputs.py` prints it, for other noises and spectra as well):
+-m slow tests/estimators/test_estimator_inputs.py` prints it, for other noises and spectra as well):
 
     T                 28    30    31    32    33    34    36    40    45    60
     guarded GCV      .153  .136  .144  .130  .136  .130  .104  .099  .091  .072

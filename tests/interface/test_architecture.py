@@ -6,17 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_interpreter import loaded
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 UPPER = ("modelcollapse.numerics", "modelcollapse.validation")
 HEAVY = ("jax", "scipy", "sympy", "matplotlib", "sklearn")
-
-
-def loaded(statement, modules):
-    """Which of the modules a fresh interpreter has loaded after a statement."""
-    probe = f"{statement}\nimport sys\nprint(*[m for m in {modules!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    return done.stdout.split()
 
 
 def top_level_imports(source):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from fresh_interpreter import loaded
 from sklearn.metrics.pairwise import pairwise_kernels
-from test_architecture import loaded
 
 import modelcollapse as mc
 from modelcollapse.theory.populations.kernels import kernel_matrix, kernel_values

@@ -14,7 +14,7 @@ from modelcollapse.numerics.mixes.moments import rows_of
 from modelcollapse.validation import mix_study
 from modelcollapse.validation.studies.mixes import REGIMES, TABLES, draw
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SMALL = (REGIMES[1], REGIMES[19])
 
 

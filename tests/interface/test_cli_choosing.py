@@ -14,7 +14,7 @@ from modelcollapse.cli import exponent, ridge
 from modelcollapse.estimator import CollapseAwareRidge
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 FAKE = ("--generator-samples", "400", "--generator-noise", "0.2")
 
 

@@ -11,7 +11,7 @@ import pytest
 import modelcollapse as mc
 from modelcollapse.validation import stopping_study as study
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SMOOTH = next(r for r in study.REGIMES if (r.problem, r.samples) == ("power law 1.5, 0.7", 120))
 ROUND = next(r for r in study.REGIMES if (r.problem, r.samples) == ("isotropic", 120))
 

@@ -17,7 +17,7 @@ import pytest
 import modelcollapse as mc
 from modelcollapse import cli
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(page for page in DOCS.rglob("*.md") if not {"_build", "notebooks"} & set(page.parts))
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
@@ -81,7 +81,7 @@ def test_a_block_that_fails_is_seen(capsys):
 
 def missing_tests(text):
     """Test files and tests that a page names and that are not there."""
-    named = re.findall(r"(tests/\w+\.py)(?:::(\w+))?", text)
+    named = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text)
     return {
         f"{file}::{test}"
         for file, test in named
@@ -91,7 +91,9 @@ def missing_tests(text):
 
 def test_the_tests_that_pages_name_are_there():
     assert {test for text in TEXTS.values() for test in missing_tests(text)} == set()
-    assert missing_tests("`tests/test_docs.py::test_nothing`") == {"tests/test_docs.py::test_nothing"}
+    assert missing_tests("`tests/documents/test_docs.py::test_nothing`") == {
+        "tests/documents/test_docs.py::test_nothing"
+    }
 
 
 def test_every_record_is_explained_on_a_page_of_theory():

@@ -1,8 +1,9 @@
 """One independent route per record of the catalogue: name -> Route.
 
-A route computes the number in another way (tests/formula_references.py) at points drawn from the record's domain, or at
-stated points; `tolerance` is the relative accuracy of the route itself: 1e-10 unless the route is a sum in place of
-an integral, a slope or a simulation. For an equation the route solves for `unknown` and the residual must vanish.
+A route computes the number in another way (tests/routes/formula_references.py) at points drawn from the record's
+domain, or at stated points; `tolerance` is the relative accuracy of the route itself: 1e-10 unless the route is a sum
+in place of an integral, a slope or a simulation. For an equation the route solves for `unknown` and the residual must
+vanish.
 """
 
 import formula_routes_class_scaling  # noqa: F401

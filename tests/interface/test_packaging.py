@@ -8,7 +8,7 @@ import pytest
 
 import modelcollapse as mc
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FACADE = ROOT / "src/modelcollapse"
 BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
 LINKED = ("theory", "numerics", "validation")

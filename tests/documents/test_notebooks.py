@@ -15,7 +15,7 @@ import modelcollapse as mc
 from modelcollapse.numerics.questions import predictions
 from modelcollapse.theory import Formula
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 def code_cells(path):
