@@ -59,6 +59,15 @@ def _unchanged_precision():
         assert not sys.modules["jax"].config.jax_enable_x64, "JAX was switched to double precision for good"
 
 
+@pytest.fixture
+def double_precision():
+    """JAX computes in double precision, for a whole test."""
+    import jax
+
+    with jax.enable_x64(True):
+        yield
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _bounded_memory():
     """Compiled kernels and free pages go back after a file of tests where a worker has grown beyond a gigabyte."""

@@ -15,13 +15,7 @@ from hypothesis import given, settings
 from modelcollapse.numerics.equivalents.ridge_equation import ITERATIONS, root, solve
 from modelcollapse.numerics.equivalents.shares import degrees_of_freedom, samples_left
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
-
-
+pytestmark = pytest.mark.usefixtures("double_precision")
 compiled = jax.jit(root, static_argnums=4)
 
 

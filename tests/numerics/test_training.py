@@ -88,6 +88,18 @@ def test_endless_features_and_endless_training_are_the_plain_fit():
         assert late == pytest.approx(mc.predict(mc.fit(source)).test_error, rel=1e-8)
 
 
+@pytest.mark.parametrize("end", [1e300, 1e308])
+def test_the_longest_training_and_the_largest_ridge_are_their_limits(end):
+    truth = mc.truth(mc.power_law(1.5, 0.5, dim=60))
+    source = truth.label(100, 0.1)
+    endless, untrained = (mc.predict(mc.fit(source, ridge=ridge)).test_error for ridge in (0.0, np.inf))
+    for time in (end, [1.0, end]):
+        found = mc.predict(mc.fit(source, filter=mc.GradientFlow(time))).test_error
+        assert np.isclose(np.ravel(found)[-1], endless, rtol=1e-9)
+    for trained in (mc.IteratedRidge(end, 3), mc.SelfDistillation(end, 0.5)):
+        assert np.isclose(mc.predict(mc.fit(source, filter=trained)).test_error, untrained, rtol=1e-12)
+
+
 DURATIONS = np.concatenate([[0, 1, 2, 7, 12, 13, 60], [500, 10_001, 123_456]])
 
 
