@@ -7,7 +7,7 @@ import numpy as np
 
 from modelcollapse.estimators.misclassified import overruled
 from modelcollapse.estimators.ridge import CollapseAwareRidge
-from modelcollapse.estimators.shared import (
+from modelcollapse.estimators.scikit_learn import (
     BaseEstimator,
     ClassifierMixin,
     check_classification_targets,

@@ -26,39 +26,27 @@ number of rows T.
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
-except ImportError as error:  # pragma: no cover
-    raise ImportError(
-        "modelcollapse.estimator needs scikit-learn; install it with: pip install 'modelcollapse[estimator]'"
-    ) from error
-
+from modelcollapse.estimators.choice import Choice
 from modelcollapse.estimators.corrections import ABSURD, Correcting, MixedRows, correction_of
 from modelcollapse.estimators.labels import in_own_unit, refuse_text
 from modelcollapse.estimators.mix import values_of
 from modelcollapse.estimators.origins import read_origins
-from modelcollapse.numerics.provenance.corrected_risk import Correction, Provenance, posterior_risk
+from modelcollapse.estimators.scikit_learn import (
+    BaseEstimator,
+    MultiOutputMixin,
+    RegressorMixin,
+    check_is_fitted,
+    check_sample_weight,
+    validate_data,
+)
+from modelcollapse.numerics.provenance.corrected_risk import Provenance, posterior_risk
 from modelcollapse.numerics.provenance.ridge_path import RidgePath
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
-
-__all__ = [
-    "SURE",
-    "BaseEstimator",
-    "ClassifierMixin",
-    "CollapseAware",
-    "check_classification_targets",
-    "check_is_fitted",
-    "column_or_1d",
-    "counts_of",
-    "validate_data",
-]
 
 LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
@@ -70,28 +58,10 @@ _FEWEST = 4  # real rows that are compared
 
 def counts_of(sample_weight, X):
     """How many rows each row counts for, (T,)."""
-    counts = np.asarray(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
+    counts = np.asarray(check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))
     if not counts.any():
         raise ValueError("sample_weight is zero for every row; give at least one row a positive weight")
     return counts
-
-
-class Choice(NamedTuple):
-    """Strengths (L,), and of each the error on the labels at hand, the degrees of freedom and the corrected risk.
-
-    at: place of the chosen one; criterion, correction: how it was chosen; excess: its error against the truth, None
-    where nothing was corrected; notes: warnings.
-    """
-
-    strengths: np.ndarray
-    error: np.ndarray
-    degrees_of_freedom: np.ndarray
-    risk: np.ndarray
-    at: int
-    criterion: str
-    correction: Correction | None
-    excess: float | None
-    notes: list
 
 
 class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
