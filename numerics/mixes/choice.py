@@ -64,15 +64,24 @@ class Scored(NamedTuple):
 
 
 class Beliefs(NamedTuple):
-    """Posteriors under all shapes, with their weights; unit: of the labels there, (k,); metric: where errors are
-    measured, (r + 1, r + 1); log_evidence: the largest; maxima: where it is large, as of `evidence.posteriors`."""
+    """Posteriors at all maxima of the evidence, with their weights and shapes; unit: of the labels there, (k,); metric:
+    where errors are measured, (r + 1, r + 1); log_evidence: the largest; known: dict from origin to Known."""
 
     posteriors: list
     weights: np.ndarray
+    shapes: list
     unit: np.ndarray
     metric: np.ndarray
     log_evidence: float
-    maxima: dict
+    known: dict
+
+    @property
+    def maxima(self):
+        """dict from shape to the hyperparameters θ at its maxima."""
+        found: dict = {}
+        for shape, one in zip(self.shapes, self.posteriors, strict=True):
+            found.setdefault(shape, []).append(one.theta)
+        return found
 
     @property
     def noise(self):
@@ -115,7 +124,7 @@ def beliefs(rows, known=None, near=None):
     real, every = rows.moments[0], pooled(rows)
     dim = len(rows.variances)
     metric = (real.gram + dim * every.gram / every.rows) / (real.rows + dim)
-    return Beliefs(found.each, found.weights, found.unit, metric, found.log_evidence, found.maxima)
+    return Beliefs(found.each, found.weights, found.shapes, found.unit, metric, found.log_evidence, known or {})
 
 
 class Chosen(NamedTuple):

@@ -101,17 +101,17 @@ class Problem(NamedTuple):
 
 
 class Posteriors(NamedTuple):
-    """Posteriors under all shapes that matter, their weights, the unit of the labels (k,), the largest log evidence, of
-    the directions that decide, and the maxima: dict from shape to θ's.
+    """Posteriors at all maxima that matter, their weights and shapes, the unit of the labels (k,), and the largest log
+    evidence, of the directions that decide.
 
     Means are in the labels' own unit, covariances, priors and noises in that of `unit` squared.
     """
 
     each: list
     weights: np.ndarray
+    shapes: list
     unit: np.ndarray
     log_evidence: float
-    maxima: dict
 
 
 def posteriors(rows, known=None, near=None):
@@ -119,16 +119,8 @@ def posteriors(rows, known=None, near=None):
 
     known: dict from origin (1, 2, ...) to Known; near: maxima of nearly the same rows, next to which to look.
     """
-    seen = slice(0, min(MOST, len(rows.variances)) + 1)
-    every = pooled(rows)
-    unit = np.sqrt(every.squares / every.rows)
-    unit = np.where(unit > 0, unit, 1.0)
-    moments = [
-        moment._replace(gram=moment.gram[seen, seen], cross=moment.cross[seen] / unit, squares=moment.squares / unit**2)
-        for moment in rows.moments
-    ]
-    s = rows.variances[: seen.stop - 1]
-    known, count = known or {}, len(moments) - 1
+    known, count = known or {}, len(rows.moments) - 1
+    moments, s, unit = _in_units(rows)
     thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
     shapes = [shape for shape in SHAPES if not (shape[-1] and len(known) == count)]
     tried = []
@@ -140,12 +132,31 @@ def posteriors(rows, known=None, near=None):
     logs = np.array([log_evidence for *_, log_evidence in tried])
     weights = np.exp(logs - logs.max())
     kept = np.flatnonzero(weights > _DOUBT * weights.sum())
-    each, maxima = [], {}
+    each, shapes = [], []
     for shape, problem, theta, _ in (tried[i] for i in kept):
         one = posterior(problem, theta)
         each.append(one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]))
-        maxima.setdefault(shape, []).append(theta)
-    return Posteriors(each, weights[kept] / weights[kept].sum(), unit, float(logs.max()), maxima)
+        shapes.append(shape)
+    return Posteriors(each, weights[kept] / weights[kept].sum(), shapes, unit, float(logs.max()))
+
+
+def problem_of(rows, shape, known=None):
+    """The Problem of rows under a shape (u, v, fine), on the directions that decide."""
+    moments, s, _ = _in_units(rows)
+    return _problem(moments, s, *shape, known or {}).leading(_deciding(len(s)) + 1)
+
+
+def _in_units(rows):
+    """Moments of the directions seen, in units of the labels' spread; variances (p,); the units (k,)."""
+    seen = slice(0, min(MOST, len(rows.variances)) + 1)
+    every = pooled(rows)
+    unit = np.sqrt(every.squares / every.rows)
+    unit = np.where(unit > 0, unit, 1.0)
+    moments = [
+        moment._replace(gram=moment.gram[seen, seen], cross=moment.cross[seen] / unit, squares=moment.squares / unit**2)
+        for moment in rows.moments
+    ]
+    return moments, rows.variances[: seen.stop - 1], unit
 
 
 def _deciding(directions):
@@ -177,20 +188,24 @@ def _apart(maxima):
 
 
 def _best(problem, theta):
-    count = len(problem.known)
-    bounds = [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count + [(_FLOOR, 6.0)]
     found = minimize(
-        lambda t: _negative(problem, t),
+        lambda t: negative(problem, t),
         theta,
         jac=True,
         method="L-BFGS-B",
-        bounds=bounds,
+        bounds=bounds(len(problem.known)),
         options={"maxiter": 60, "ftol": SETTLED},
     )
     return found.x, -float(found.fun)
 
 
-def _negative(problem, theta):
+def bounds(count):
+    """Of the hyperparameters θ, for so many synthetic origins."""
+    return [(_FLOOR, 6.0)] * 2 + [(_FLOOR, 6.0), (_FLOOR, 6.0), (_FLOOR, 5.0), (-2.0, 2.5)] * count + [(_FLOOR, 6.0)]
+
+
+def negative(problem, theta):
+    """The negative log evidence, prior of θ included, and its gradient."""
     post, gradient = _evidence(problem, theta, slopes=True)
     penalty, slope = _prior(problem, theta)
     return penalty - post.log_evidence, slope - gradient

@@ -124,8 +124,8 @@ def test_gradient_of_the_evidence(data, known, seen):
     rows = rows_of(X, y, ORIGIN)
     given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
     problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, True, given).leading(seen)
-    slopes = evidence._negative(problem, THETA)[1]
-    numeric = approx_fprime(THETA, lambda theta: evidence._negative(problem, theta)[0], 1e-6)
+    slopes = evidence.negative(problem, THETA)[1]
+    numeric = approx_fprime(THETA, lambda theta: evidence.negative(problem, theta)[0], 1e-6)
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
 
 

@@ -3,7 +3,7 @@ r"""Advice about a table of real and synthetic rows, with intervals.
 Intervals are those of the jackknife that leaves out a tenth of the rows of every origin at a time: with the answers
 $\theta_1 .. \theta_J$, the variance of $\theta$ is $\frac{J - 1}{J} \sum (\theta_j - \bar\theta)^2$. All are
 taken in logarithms. Repeated rows would leak into leave-one-out, so that the bootstrap is not an option here. Errors of
-labels have the posterior's width as well, the two variances added: the former does not know that sizes are estimated.
+labels have the interval of `modelcollapse.numerics.mixes.label_errors`.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -16,8 +16,9 @@ from modelcollapse.estimators.advice_columns import names_of, numeric
 from modelcollapse.estimators.advice_page import page
 from modelcollapse.estimators.labels import in_own_unit
 from modelcollapse.estimators.misclassified import overruled
-from modelcollapse.estimators.mix import FEWEST, features_of, fit_mix, label_errors, mean_label_error, report, worth_of
+from modelcollapse.estimators.mix import FEWEST, features_of, fit_mix, report, worth_of
 from modelcollapse.estimators.mix_origins import read_mix
+from modelcollapse.numerics.mixes.label_errors import label_errors
 from modelcollapse.numerics.mixes.worth import LearningCurve
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
 from modelcollapse.theory.populations.resolved_directions import EPS
@@ -132,8 +133,8 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
     values, mix, labels, rates = whole
     answers = {name: _answer(values[name], [part[name] for part in parts], len(parts)) for name in values}
     weights = {mark: answers[mark] for mark in counts if mark != real}
-    errors = label_errors(mix, labels.unit)
-    errors = {mark: _widened(errors[code], answers["error", mark]) for mark, code in found.marks.items() if code}
+    errors = label_errors(mix.rows, mix.belief, labels.unit)
+    errors = {mark: Answer(*errors[code]) for mark, code in found.marks.items() if code}
     return Advice(
         task, real, counts, answers["ridge of the fit"], weights, answers["worth of a row"],
         {mark: answer.value > 0 for mark, answer in weights.items()}, answers["more real rows"], gain,
@@ -179,20 +180,10 @@ def _answers(inputs, targets, found, kernel, gamma, task, gain, near=None):
     mix, rates = overruled(mix, labels) if task == "classification" else (mix, {})
     curve = LearningCurve(mix.rows, mix.belief, synthetic=True)
     values: dict[Any, float] = {mark: float(mix.best.weights[code]) for mark, code in found.marks.items()}
-    values |= {("error", mark): mean_label_error(mix, code, labels.unit) for mark, code in found.marks.items() if code}
     values["ridge of the fit"] = mix.alpha / mix.effective_rows
     values["worth of a row"] = worth_of(mix) or 0.0
     values["more real rows"] = curve.rows_for((1 - gain) * curve(0.0))
     return values, mix, labels, rates
-
-
-def _widened(estimate, sampled):
-    """The Answer of a posterior (mean, low, high) and a jackknife."""
-    value, low, high = estimate
-    if low <= 0:
-        return Answer(*estimate)
-    spread = np.hypot(np.log(high / low), np.log((sampled.high + 1e-12) / (sampled.low + 1e-12))) / 2
-    return Answer(value, value * float(np.exp(-spread)), value * float(np.exp(spread)))
 
 
 def _answer(value, parts, count):

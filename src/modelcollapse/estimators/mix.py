@@ -216,35 +216,3 @@ def report(mix, unit=1.0):
 
 def worth_of(mix):
     return None if mix.chosen is None else float(worth(mix.rows, mix.belief, mix.chosen))
-
-
-def mean_label_error(mix, code, unit=1.0):
-    """The mean of the error below."""
-    belief, total = mix.belief, 0.0
-    for weight, one in zip(belief.weights, belief.posteriors, strict=True):
-        gap, V = one.errors[code - 1]
-        metric = belief.metric[: len(V), : len(V)]
-        own = np.sum(gap * (metric @ gap)) / gap.shape[1] + np.mean(belief.unit**2) * np.sum(metric * V)
-        total += weight * own * unit**2
-    return float(total)
-
-
-def label_errors(mix, unit=1.0):
-    """code -> (mean, low, high) of E(x·(w_g - w0))², the error that an origin's labels carry beside their noise, and
-    the limits of its middle 90 %; 1000 draws from the posterior."""
-    if mix.belief is None:
-        return {}
-    belief, rng, found = mix.belief, np.random.default_rng(0), {}
-    take = rng.choice(len(belief.weights), 1000, p=belief.weights)
-    for g in range(len(mix.rows.moments) - 1):
-        draws = []
-        for shape, count in zip(*np.unique(take, return_counts=True), strict=True):
-            gap, V = belief.posteriors[shape].errors[g]
-            root = np.linalg.cholesky(V + 1e-12 * np.trace(V) * np.eye(len(V)))
-            metric = np.linalg.cholesky(belief.metric[: len(V), : len(V)] + 1e-12 * np.eye(len(V)))
-            around = np.einsum("ij,njk->nik", root, rng.standard_normal((count, *gap.shape)), optimize=True)
-            seen = np.einsum("ij,nik->njk", metric, gap + belief.unit * around, optimize=True)
-            draws.append(np.mean(np.sum(seen**2, axis=1), axis=1))
-        draws = np.concatenate(draws) * unit**2
-        found[g + 1] = (float(draws.mean()), *(float(q) for q in np.quantile(draws, (0.05, 0.95))))
-    return found
