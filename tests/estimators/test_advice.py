@@ -138,17 +138,23 @@ def test_the_picture_shows_the_three_errors(advice):
         ({"real": "human"}, "real = 'human' is not among them"),
         ({"gain": 2.0}, r"gain = 2.0 is outside \(0, 1\)"),
         ({"task": "ranking"}, "task = 'ranking'"),
-        ({"y": np.ones(130)}, None),
+        ({"y": np.ones(130)}, r"y has one value, 1\.0; there is nothing to learn"),
+        ({"y": np.full(130, "yes")}, "y has one value, 'yes'; there is nothing to learn"),
+        ({"X": np.full((130, 3), 0.1)}, "X has no column that varies from row to row"),
     ],
 )
 def test_what_is_refused(change, words):
     X, y, origin = table(errors=(0.2,))
-    if words is None:
-        with pytest.raises(ValueError, match=r"y has one value, .*nothing to learn"):
-            mc.advise(X, change["y"], origin, task="classification")
-        return
     with pytest.raises(ValueError, match=words):
-        mc.advise(X, y, origin, **change)
+        mc.advise(**({"X": X, "y": y, "origin": origin} | change))
+
+
+def test_columns_of_one_value_change_nothing(advice):
+    """0.1 has a standard deviation of rounding errors, by which nothing may be divided."""
+    X, y, origin = table()
+    found = mc.advise(np.column_stack([X, np.full(len(X), 0.1), np.full(len(X), 1e9)]), y, origin)
+    assert found.ridge.value == pytest.approx(advice.ridge.value, rel=1e-6)
+    assert found.report["error"] == pytest.approx(advice.report["error"], rel=1e-6)
 
 
 def test_few_rows_and_single_marks_are_refused():

@@ -115,8 +115,7 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
         raise ValueError(f"X, y and origin have {len(inputs)}, {len(y)} and {len(marks)} rows; give one of each a row")
     counts = _counts(marks, real)
     targets, task = _targets(y, task)
-    spread = inputs.std(axis=0)
-    inputs = (inputs - inputs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    inputs = _standardised(inputs)
     found = read_mix(marks, len(marks), {mark: Provenance() if mark == real else None for mark in counts}, "auto")
     groups, rng = np.empty(len(marks), dtype=int), np.random.default_rng(0)
     for mark in counts:
@@ -154,6 +153,15 @@ def _counts(marks, real):
     return counts
 
 
+def _standardised(inputs):
+    """Columns of mean 0 and variance 1; those that hold one value, up to rounding, are 0."""
+    mean, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    varies = spread > len(inputs) * np.finfo(float).eps * np.abs(mean)
+    if not varies.any():
+        raise ValueError("X has no column that varies from row to row; there is nothing to learn from")
+    return np.where(varies, inputs - mean, 0.0) / np.where(varies, spread, 1.0)
+
+
 def _targets(y, task):
     """Targets (N,) or (N, classes), and the task."""
     if task not in ("auto", "regression", "classification"):
@@ -167,7 +175,7 @@ def _targets(y, task):
             raise TypeError('y holds text; give numbers, or task="classification"')
         return names, "regression"
     if len(classes) < 2:
-        raise ValueError(f"y has one value, {classes[0]!r}; there is nothing to learn")
+        raise ValueError(f"y has one value, {classes[0].item()!r}; there is nothing to learn")
     targets = np.where(np.arange(len(classes)) == places[:, None], 1.0, -1.0)
     return targets[:, 1] if len(classes) == 2 else targets, "classification"
 

@@ -104,7 +104,9 @@ class CollapseAwareClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}; a classifier needs rows of at least two classes")
+            raise ValueError(
+                f"y has one class, {self.classes_.tolist()[0]!r}; a classifier needs rows of at least two classes"
+            )
         targets = np.where(np.arange(len(self.classes_)) == places[:, None], 1.0, -1.0)
         targets = targets[:, 1] if len(self.classes_) == 2 else targets
         settings = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
