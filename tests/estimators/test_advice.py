@@ -149,14 +149,6 @@ def test_what_is_refused(change, words):
         mc.advise(**({"X": X, "y": y, "origin": origin} | change))
 
 
-def test_columns_of_one_value_change_nothing(advice):
-    """0.1 has a standard deviation of rounding errors, by which nothing may be divided."""
-    X, y, origin = table()
-    found = mc.advise(np.column_stack([X, np.full(len(X), 0.1), np.full(len(X), 1e9)]), y, origin)
-    assert found.ridge.value == pytest.approx(advice.ridge.value, rel=1e-6)
-    assert found.report["error"] == pytest.approx(advice.report["error"], rel=1e-6)
-
-
 def test_few_rows_and_single_marks_are_refused():
     X, y, origin = table(errors=(0.2,), real=7)
     with pytest.raises(ValueError, match="7 rows are marked 'real'; advice needs at least 8 real rows"):
