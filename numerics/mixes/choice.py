@@ -75,12 +75,11 @@ class Beliefs(NamedTuple):
     log_evidence: float
     known: dict
 
-    @property
-    def maxima(self):
-        """dict from shape to the hyperparameters θ at its maxima."""
+    def maxima(self, most):
+        """dict from shape to hyperparameters θ, of so many maxima of the evidence, the largest."""
         found: dict = {}
-        for shape, one in zip(self.shapes, self.posteriors, strict=True):
-            found.setdefault(shape, []).append(one.theta)
+        for place in np.argsort(-self.weights)[:most]:
+            found.setdefault(self.shapes[place], []).append(self.posteriors[place].theta)
         return found
 
     @property

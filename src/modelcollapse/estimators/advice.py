@@ -24,6 +24,7 @@ from modelcollapse.numerics.provenance.corrected_risk import Provenance
 from modelcollapse.theory.populations.resolved_directions import EPS
 
 GROUPS = 10
+_NEAR = 5  # maxima of the evidence that are followed as rows are left out: they move alike
 _WIDTH = 1.64  # standard errors: the middle 90 %
 
 
@@ -123,7 +124,7 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
         groups[rng.permutation(at)] = np.arange(len(at)) % GROUPS if len(at) > 1 else -1  # an only row stays
     with Progress(progress, "jackknife") as bar:
         whole = _answers(inputs, targets, found, kernel, gamma, task, gain)
-        near, parts = whole[1].belief and whole[1].belief.maxima, []
+        near, parts = whole[1].belief and whole[1].belief.maxima(_NEAR), []
         for group in range(GROUPS):
             kept = groups != group
             left = found._replace(codes=found.codes[kept])
