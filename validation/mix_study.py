@@ -40,7 +40,7 @@ __all__ = ["HELD_OUT", "REAL", "REGIMES", "STRATEGIES", "TABLES", "MixRecord", "
 
 STRATEGIES = ("real only", "pooled", "teacher alone", "leave-one-out", "ours", "ours, provenance")
 REAL = (20, 60, 200)
-LIMIT, SURE, MOST = 0.06, 2.0, 32
+LIMIT, SURE, MOST = 0.06, 2.0, 8
 
 
 @dataclass(frozen=True)
