@@ -19,7 +19,7 @@ A few rows have real labels, many have labels that a model wrote. Which way of c
 costs least, and where does `CollapseAwareRidge(weights="auto")` lose? All numbers come from
 
 ```bash
-python -m modelcollapse.validation.mix_study --trials {trials} --workers 2 --output docs/mixes.csv --plot docs/images/mixes.png
+python -m modelcollapse.validation.mix_study --trials {trials} --output docs/mixes.csv --plot docs/images/mixes.png
 python docs/mixes_page.py
 ```
 
