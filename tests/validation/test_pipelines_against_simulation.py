@@ -15,7 +15,8 @@ MODELS = [random_pipeline(seed, copies=6) for seed in range(40)]
 
 
 def test_forty_random_pipelines():
-    agreement = mc.crosscheck(MODELS, 300, sampler="direct")
+    """With 150 trials the intervals are narrower than what is allowed for 72 directions: more would hardly see more."""
+    agreement = mc.crosscheck(MODELS, 150, sampler="direct")
     assert not np.any(agreement.verdicts == "disagrees"), str(agreement)
     assert np.mean(agreement.verdicts == "agrees") > 0.75
     assert np.median(np.abs(agreement.relative_difference)) < 0.02
