@@ -93,6 +93,7 @@ def test_panels_are_differentiable_values():
     assert mc.predict(mc.fit(panels[0], ridge=0.1), {x: 1.0}).clean > 0
 
 
+@pytest.mark.usefixtures("fitted_once")
 def test_panels_against_simulation(monkeypatch):
     """Test errors and error rates, of the same trials."""
     models = []
@@ -105,7 +106,7 @@ def test_panels_against_simulation(monkeypatch):
             mc.fit(*[m.label(70, link="sign") for m in (a, b, c)], ridge=0.02),
             mc.fit(mc.panel(a, w0, 0.5 * a + b).label(120, 0.2, soft=True), w0.label(40, link="sign"), ridge=0.02),
         ]
-    estimates = simulate_each(models, 80, seed=3, conditional=False)
+    estimates = simulate_each(models, 80, seed=3, conditional=False, batch_size=80)
     monkeypatch.setattr(crosschecks, "simulate_each", lambda *given, **options: estimates)
     for metric in ("test_error", "error_rate"):
         agreement = mc.crosscheck(models, metric=metric)
