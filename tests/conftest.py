@@ -5,6 +5,7 @@ import ctypes
 import gc
 import linecache
 import os
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -86,6 +87,26 @@ def _resident():
     except OSError:
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture
+def fitted_once(monkeypatch):
+    """Simulated fits that pipelines share are made once: one step at one place, on the same labels, in the same trials,
+    draws the same numbers (`modelcollapse.validation.streams`). The fixture holds those that were made."""
+    from modelcollapse.validation import trials
+
+    fit, found = trials.fit_step, {}
+
+    def once(problem, step, labels, place, sampler, others=()):
+        models = [*labels, *(model for voters in others for model in voters)]
+        arrays = tuple(array.tobytes() for array in (problem.truth, *models))
+        key = (place.key, place.step, place.trials, pickle.dumps((problem.distribution, step, sampler)), arrays)
+        if key not in found:
+            found[key] = fit(problem, step, labels, place, sampler, others)
+        return found[key]
+
+    monkeypatch.setattr(trials, "fit_step", once)
+    return found
 
 
 @pytest.fixture

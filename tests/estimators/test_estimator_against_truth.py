@@ -1,5 +1,7 @@
 """CollapseAwareRidge on labels of simulated generators: its risk, choice and the noise it finds, against the truth."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -20,8 +22,10 @@ def draws(s, truth, provenance, rows, sigma, rng, shares=None):
         for _ in range(origin.generations):
             A = rng.standard_normal((origin.samples, len(s))) * np.sqrt(s)
             b = A @ w + origin.noise * rng.standard_normal(origin.samples)
-            K = A @ A.T + origin.samples * origin.ridge * np.eye(origin.samples)
-            w = np.linalg.lstsq(A, b)[0] if origin.ridge == 0 else A.T @ np.linalg.solve(K, b)
+            if origin.samples < len(s):
+                w = A.T @ np.linalg.solve(A @ A.T + origin.samples * origin.ridge * np.eye(origin.samples), b)
+            else:
+                w = np.linalg.solve(A.T @ A + origin.samples * origin.ridge * np.eye(len(s)), A.T @ b)
         y[block] = X[block] @ w
     return X, y + sigma * rng.standard_normal(rows)
 
@@ -58,6 +62,17 @@ SETTINGS = {
 }
 
 
+@functools.cache
+def data_sets(setting, trials):
+    """Rows, labels and exact errors at all ridges, of every trial."""
+    shares, origins = zip(*SETTINGS[setting], strict=True)
+    found = []
+    for rng in map(RNG, np.random.SeedSequence(7).spawn(trials)):
+        X, y = draws(POWER, SIGNAL, origins, ROWS, SIGMA, rng, shares)
+        found.append((X, y, exact_errors(X, y, POWER, SIGNAL, RIDGES)))
+    return found
+
+
 def estimated_errors(setting, trials):
     """(trials, L) of estimated minus exact test error by the corrected risk and by GCV, and the exact ones."""
     shares, origins = zip(*SETTINGS[setting], strict=True)
@@ -65,10 +80,9 @@ def estimated_errors(setting, trials):
     marks = np.repeat(range(len(shares)), [int(ROWS * share) for share in shares])
     model = CollapseAwareRidge(known, ridges=RIDGES, fit_intercept=False)
     corrected, gcv, exact = [], [], []
-    for rng in map(RNG, np.random.SeedSequence(7).spawn(trials)):
-        X, y = draws(POWER, SIGNAL, origins, ROWS, SIGMA, rng, shares)
+    for X, y, errors in data_sets(setting, trials):
         path = model.fit(X, y, origin=marks).path_
-        exact.append(exact_errors(X, y, POWER, SIGNAL, RIDGES))
+        exact.append(errors)
         corrected.append(path["corrected_risk"] - SIGMA**2 - exact[-1])
         gcv.append(path["gcv"] - SIGMA**2 - exact[-1])
     return np.array(corrected), np.array(gcv), np.array(exact)

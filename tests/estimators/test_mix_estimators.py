@@ -44,9 +44,10 @@ def mix(real=40, fake=160, dim=8, error=0.2, seed=0, outputs=None):
 @pytest.mark.filterwarnings(TOO_FEW, "ignore:all rows, each as heavy, have a smaller")
 @pytest.mark.parametrize("outputs", [None, 3])
 @pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("dim", [8, 150])
+@pytest.mark.parametrize("dim", [8, 60])
 def test_the_fit_is_scikit_learns_at_its_weights_and_alpha(dim, intercept, outputs):
-    X, y, origin = mix(dim=dim, outputs=outputs)
+    """Fewer columns than real rows, and more: more than half of all rows."""
+    X, y, origin = mix(real=20, fake=60, dim=dim, outputs=outputs)
     model = mc.CollapseAwareRidge(weights="auto", fit_intercept=intercept).fit(X, y, origin=origin)
     weight = np.array([model.weights_[mark] for mark in origin])
     assert weight[0] == 1 > 0 < weight[-1]
@@ -105,7 +106,7 @@ def test_a_penalty_that_leave_one_out_refuses_is_said():
 
 
 def test_the_kernel_fit_is_kernel_ridge_at_its_weights_and_alpha():
-    X, y, origin = mix(dim=3)
+    X, y, origin = mix(real=20, fake=60, dim=3)
     for kernel in ("rbf", "precomputed"):
         model = mc.CollapseAwareRidge(weights={"model": 0.4}, kernel=kernel, gamma=0.2, fit_intercept=False)
         K = KernelRidge(kernel="rbf", gamma=0.2)._get_kernel(X)

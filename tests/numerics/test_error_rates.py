@@ -10,6 +10,7 @@ import modelcollapse as mc
 from modelcollapse.numerics.steps import links
 from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.moments import Atoms, Moments
+from modelcollapse.validation import agreement as crosschecks
 from modelcollapse.validation.simulation import simulate_each
 
 SPECTRA = {
@@ -97,7 +98,7 @@ def test_what_is_certain():
 
 
 @pytest.mark.parametrize("right", [None, 1.0, 0.9])
-def test_real_classifiers(right):
+def test_real_classifiers(right, fitted_once):
     """Ridge on ±1 labels, three spectra, 0, 1 and 5 generators: within 2 % or two standard errors.
 
     Without a verifier, with the truth as one that keeps what is right, and with one that errs.
@@ -106,7 +107,9 @@ def test_real_classifiers(right):
     for spectrum, ridge in SPECTRA.values():
         keep = None if right is None else mc.Verified(mc.truth(spectrum), right, 1 - right)
         models += [classifier(spectrum, n, 200 if keep is None else 300, ridge, keep=keep) for n in (0, 1, 5)]
-    for model, estimate in zip(models, simulate_each(models, 200, seed=3, progress=False), strict=True):
+    estimates = simulate_each(models, 200, seed=3, batch_size=200, progress=False)
+    assert len(fitted_once) == 6 * len(SPECTRA)
+    for model, estimate in zip(models, estimates, strict=True):
         predicted, rate = mc.predict(model, finite_size=True).error_rate, estimate.error_rate
         assert abs(rate.mean - predicted) < max(0.02 * predicted, 2 * rate.standard_error), (model, predicted, rate)
 
@@ -131,20 +134,26 @@ def linked_models():
     ]
 
 
-@pytest.mark.parametrize("metric", ["test_error", "error_rate"])
-def test_links_against_simulation(metric):
-    agreement = mc.crosscheck(linked_models(), 150, seed=1, metric=metric)
-    assert not np.any(agreement.verdicts == "disagrees"), str(agreement)
-    assert np.median(np.abs(agreement.relative_difference)) < 0.03
-    assert agreement.metric == metric
+def judged(models, count, monkeypatch, **options):
+    """The Agreements of test errors and of error rates, on the same trials."""
+    estimates = simulate_each(models, count, conditional=False, **options)
+    monkeypatch.setattr(crosschecks, "simulate_each", lambda *given, **options: estimates)
+    return [mc.crosscheck(models, metric=metric) for metric in ("test_error", "error_rate")]
+
+
+def test_links_against_simulation(monkeypatch):
+    agreements = judged(linked_models(), 150, monkeypatch, seed=1)
+    for agreement in agreements:
+        assert not np.any(agreement.verdicts == "disagrees"), str(agreement)
+        assert np.median(np.abs(agreement.relative_difference)) < 0.03
+    assert [agreement.metric for agreement in agreements] == ["test_error", "error_rate"]
 
 
 def test_a_link_that_adds_no_noise_is_rejected(monkeypatch):
     """Negative control: the gain alone."""
     right = links.gain_and_noise
     monkeypatch.setattr(links, "gain_and_noise", lambda *x: (right(*x)[0], 0 * right(*x)[1]))
-    for metric in ("test_error", "error_rate"):
-        agreement = mc.crosscheck(linked_models()[:3], 100, metric=metric)
+    for agreement in judged(linked_models()[:3], 100, monkeypatch):
         assert np.all(agreement.verdicts == "disagrees"), str(agreement)
 
 
