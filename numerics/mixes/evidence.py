@@ -143,7 +143,8 @@ def posteriors(rows, known=None, near=None):
 def problem_of(rows, shape, known=None):
     """The Problem of rows under a shape (u, v, fine), on the directions that decide."""
     moments, s, _ = _in_units(rows)
-    return _problem(moments, s, *shape, known or {}).leading(_deciding(len(s)) + 1)
+    u, v, fine = shape
+    return _problem(moments, s, u, v, fine, known or {}).leading(_deciding(len(s)) + 1)
 
 
 def _in_units(rows):
