@@ -38,23 +38,34 @@ RIDGES = [0.0, 1e-25, 1e-12, 1e-3, 10.0]
 GRID = [(*rows, *weights, ridge) for rows in ROWS for weights in WEIGHTS for ridge in RIDGES]
 
 
+def root(side):
+    """Where a rising function of a positive number is zero: bisection in its logarithm, then the secant rule.
+
+    To twenty digits less than mpmath works with; the function must change its sign there.
+    """
+
+    def height(x):
+        return side(mpmath.exp(x))
+
+    low, high, near = mpmath.mpf(-160), mpmath.mpf(160), mpmath.mpf(10) ** (20 - mpmath.mp.dps)
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if height(middle) > 0 else (middle, high)
+    found = mpmath.findroot(height, (low, high), solver="secant", tol=near**2, verify=False)
+    assert height(found - near) <= 0 <= height(found + near)
+    return mpmath.exp(found)
+
+
 def exact(s, rows, weights, ridge):
-    """κ, q, h and T − df_2 Σ q²/p by bisection in log e; κ itself for λ = 0 and T ≤ d. In mpmath's precision."""
+    """κ, q, h and T − df_2 Σ q²/p from the root in e; in κ itself for λ = 0 and T ≤ d. In mpmath's precision."""
     s, rows, weights = ([mpmath.mpf(float(x)) for x in values] for values in (s, rows, weights))
     ridge, T = mpmath.mpf(float(ridge)), sum(rows)
-
-    def lowest(side):
-        low, high = mpmath.mpf(-160), mpmath.mpf(160)
-        while high - low > mpmath.mpf(10) ** (6 - mpmath.mp.dps):
-            middle = (low + high) / 2
-            low, high = (low, middle) if side(mpmath.exp(middle)) > 0 else (middle, high)
-        return mpmath.exp(low)
 
     def df(kappa, order=1):
         return mpmath.fsum((x / (x + kappa)) ** order for x in s)
 
     if ridge == 0 and len(s) >= T:
-        kappa = mpmath.mpf(0) if T == len(s) else lowest(lambda k: T - df(k))
+        kappa = mpmath.mpf(0) if T == len(s) else root(lambda k: T - df(k))
         q, h = [r / T for r in rows], mpmath.mpf(0)
     else:
 
@@ -62,7 +73,11 @@ def exact(s, rows, weights, ridge):
             eta = [r / T * w / (1 + w * e) for r, w in zip(rows, weights, strict=True)]
             return sum(eta), eta
 
-        e = lowest(lambda e: e * T * at(e)[0] - df(ridge / at(e)[0]))
+        def balance(e):
+            total, _ = at(e)
+            return e * T * total - df(ridge / total)
+
+        e = root(balance)
         h, eta = at(e)
         kappa, q = ridge / h, [x / h for x in eta]
     return kappa, q, h, T - df(kappa, 2) * sum(x**2 / (r / T) for x, r in zip(q, rows, strict=True))
@@ -185,21 +200,17 @@ def reference(s, rows, weights, ridge):
     """κ, q_1, q_2, h for mpmath numbers."""
     T = sum(rows)
     s = [mpmath.mpf(float(x)) for x in s]
-
-    def lowest(side):
-        low, high = mpmath.mpf(-100), mpmath.mpf(100)
-        while high - low > mpmath.mpf(10) ** (5 - mpmath.mp.dps):
-            middle = (low + high) / 2
-            low, high = (low, middle) if side(mpmath.exp(middle)) > 0 else (middle, high)
-        return mpmath.exp(low)
-
     if ridge == 0 and len(s) >= T:
-        return lowest(lambda k: T - sum(x / (x + k) for x in s)), *(r / T for r in rows), mpmath.mpf(0)
+        return root(lambda k: T - sum(x / (x + k) for x in s)), *(r / T for r in rows), mpmath.mpf(0)
 
     def eta(e):
         return [r / T * w / (1 + w * e) for r, w in zip(rows, weights, strict=True)]
 
-    e = lowest(lambda e: e * T * sum(eta(e)) - sum(x / (x + ridge / sum(eta(e))) for x in s))
+    def balance(e):
+        total = sum(eta(e))
+        return e * T * total - sum(x / (x + ridge / total) for x in s)
+
+    e = root(balance)
     h = sum(eta(e))
     return ridge / h, *(x / h for x in eta(e)), h
 

@@ -25,10 +25,13 @@ class Route:
     unknown: str = ""
     count: int = 6
 
+    def points_of(self, name, seed=0, count=None):
+        """Where the route is taken: its stated points, or some of the domain."""
+        return self.points or seeded(catalogue[name], seed, count or self.count, self.ranges)
+
     def at(self, name, seed=0, count=None):
         """Points and values: [(arguments, value)]."""
-        points = self.points or seeded(catalogue[name], seed, count or self.count, self.ranges)
-        return [solved(self, point) for point in points]
+        return [solved(self, point) for point in self.points_of(name, seed, count)]
 
 
 def solved(route, point):

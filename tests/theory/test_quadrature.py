@@ -1,5 +1,6 @@
 """Power-law sums by panels against closed forms in mpmath, and Gauss rules of discrete measures."""
 
+import functools
 import math
 
 import mpmath
@@ -15,14 +16,18 @@ DIMS, RIDGES = (1000, 10**15, math.inf), (1e-14, 1e-4, 1e2)
 FUNCTIONALS = ("df1", "df2", "signal", "inverse")
 
 
+@functools.cache
 def reference(name, beta, r, dim, kappa, start=100, terms=8):
-    """Σ_{j=1}^{dim} of j^-a/(1 + κ j^β)^p: `start` terms, then Euler–Maclaurin with the integral as 2F1."""
+    """Σ_{j=1}^{dim} of j^-a/(1 + κ j^β)^p: `start` terms, then Euler–Maclaurin with the integral as 2F1.
+
+    Only the signal has a source r.
+    """
     with mpmath.workdps(40):
         b, k, m = mpmath.mpf(beta), mpmath.mpf(kappa), mpmath.mpf(start)
         a, p = {
             "df1": (mpmath.mpf(0), 1),
             "df2": (mpmath.mpf(0), 2),
-            "signal": (1 + 2 * r * b - 2 * b, 2),
+            "signal": (1 + 2 * (r or 0) * b - 2 * b, 2),
             "inverse": (-2 * b, 2),
         }[name]
 
@@ -63,7 +68,7 @@ def functional(name, spectrum, kappa):
 
 def deviation(name, beta, r, dim, kappa, spectrum=None):
     spectrum = power_law(beta, r, dim) if spectrum is None else spectrum
-    exact = reference(name, beta, r, dim, kappa)
+    exact = reference(name, beta, r if name == "signal" else None, dim, kappa)
     return abs(float(mpmath.mpf(float(functional(name, spectrum, kappa))) / exact - 1))
 
 
