@@ -37,23 +37,6 @@ def misses(expression, rows, tolerance):
     return False
 
 
-class Rows:
-    """(point, number, scale) at one point after the other, each measured once and only when a mutant gets that far.
-
-    The right expression must have every number that is used against a mutant.
-    """
-
-    def __init__(self, expression, rows, tolerance):
-        self.expression, self.waiting, self.tolerance, self.known = expression, iter(rows), tolerance, []
-
-    def __iter__(self):
-        yield from self.known
-        for row in self.waiting:
-            assert not misses(self.expression, [row], self.tolerance)
-            self.known.append(row)
-            yield row
-
-
 def measured(name):
     """(point, number of the route, its scale) at each point; for an equation the scale is that of its two sides."""
     expression, route = catalogue[name].expression, ROUTES[name]
@@ -84,7 +67,8 @@ def survivors(formula, expression, rows, tolerance, most=MOST):
 
 
 def assert_caught(formula, expression, rows, tolerance, most=MOST):
-    rows = Rows(expression, rows, tolerance)
+    rows = list(rows)
+    assert not misses(expression, rows, tolerance)
     count, alive = survivors(formula, expression, rows, tolerance, most)
     assert count >= 2
     assert alive == []
