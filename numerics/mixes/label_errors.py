@@ -8,7 +8,8 @@ $$ e_g = \| u_g - w \|_\Sigma^2 , \qquad E\, e_g = \| E (u_g - w) \|_\Sigma^2 + 
 both moments from the posteriors of `modelcollapse.numerics.mixes.evidence`, which take the hyperparameters θ (the sizes
 of signal, noise and errors) for known. They are not: about its maximum the posterior of θ is nearly $N(\hat\theta,
 H^{-1})$, H the Hessian of the negative log evidence. Points are drawn from a somewhat wider Gaussian and weighed by the
-evidence over it; the spread of $\log E e_g$ over them is what not knowing the sizes adds.
+evidence over it, to the power $\beta \leq 1$ that leaves a quarter of the points some weight (with many origins a few
+points would have nearly all of it); the spread of $\log E e_g$ over them is what not knowing the sizes adds.
 
 Nor is Σ known: of n Gaussian rows the mean of squares has the relative variance 2/n, and Σ here is $(n \Sigma_{real} +
 r \Sigma_{all}) / (n + r)$, with r directions and N rows in all, so that $2 (n + r^2/N) / (n + r)^2$ comes on top.
@@ -20,7 +21,7 @@ from modelcollapse.numerics.mixes.evidence import bounds, negative, posterior, p
 
 DRAWS = 1000
 MIDDLE = (0.05, 0.95)
-_POINTS, _WIDER = 64, 1.2
+_POINTS, _WIDER, _FEWEST = 64, 1.2, 16
 _STEP = 0.1  # of differences, in logarithms
 _FLATTEST = 1 / 25  # of curvatures: the widest prior has 1/16
 
@@ -91,8 +92,18 @@ def _of_sizes(rows, belief):
     places[:, free] += _WIDER * z @ (vectors / np.sqrt(np.maximum(values, _FLATTEST))).T
     found = [posterior(problem, place) for place in np.clip(places, lower, upper)]
     logs = np.array([one.log_evidence for one in found]) + np.sum(z**2, axis=1) / 2
-    shares = np.exp(logs - logs.max())
-    shares /= shares.sum()
+    shares = weights_of(logs)
     found = [one._replace(errors=[(gap * belief.unit, V) for gap, V in one.errors]) for one in found]
     errors = np.log([[_mean(one, belief, g) for g in range(1, len(rows.moments))] for one in found])
     return shares @ (errors - shares @ errors) ** 2
+
+
+def weights_of(logs):
+    """Weights of points from the logarithms of their ratios, (n,), as even as _FEWEST equal points at least."""
+
+    def tempered(power):
+        weights = np.exp(power * (logs - logs.max()))
+        return weights / weights.sum()
+
+    found = map(tempered, np.linspace(1, 0, 21))
+    return next(weights for weights in found if 1 / np.sum(weights**2) >= _FEWEST)

@@ -87,3 +87,15 @@ def test_intervals_hold_the_truth(monkeypatch):
     monkeypatch.setattr(label_errors, "_widths", lambda rows, belief: np.zeros(1))
     assert claimed >= 28
     assert held() < claimed - 5
+
+
+@pytest.mark.parametrize(("spread", "even"), [(0.1, True), (10.0, False)])
+def test_a_few_points_do_not_have_all_the_weight(spread, even):
+    """With many origins ratios differ by powers of ten: 16 of 64 points must count; the order stays."""
+    logs = spread * np.random.default_rng(0).standard_normal(64)
+    weights, plain = label_errors.weights_of(logs), np.exp(logs) / np.exp(logs).sum()
+    assert weights.sum() == pytest.approx(1)
+    assert 1 / np.sum(weights**2) >= 16
+    assert np.array_equal(np.argsort(weights), np.argsort(logs))
+    assert np.allclose(weights, plain) == even
+    assert (1 / np.sum(plain**2) >= 16) == even
