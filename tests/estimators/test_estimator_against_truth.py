@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+from labelled_rows import POWER, ROWS, SIGMA, SIGNAL, draws
 
 from modelcollapse.estimator import CollapseAwareRidge, Provenance
 from modelcollapse.numerics.provenance import source_conditions
@@ -12,33 +13,12 @@ RNG = np.random.default_rng
 POOLED = "ignore:the .* real rows by themselves"  # whether pooling is wise is not what these tests ask
 
 
-def draws(s, truth, provenance, rows, sigma, rng, shares=None):
-    """Rows of Gaussian inputs labelled by chains of the given provenances, in blocks of the given shares."""
-    X = rng.standard_normal((rows, len(s))) * np.sqrt(s)
-    blocks = np.split(np.arange(rows), np.cumsum([int(rows * p) for p in (shares or [1.0])])[:-1])
-    y = np.empty(rows)
-    for block, origin in zip(blocks, provenance, strict=True):
-        w = truth
-        for _ in range(origin.generations):
-            A = rng.standard_normal((origin.samples, len(s))) * np.sqrt(s)
-            b = A @ w + origin.noise * rng.standard_normal(origin.samples)
-            if origin.samples < len(s):
-                w = A.T @ np.linalg.solve(A @ A.T + origin.samples * origin.ridge * np.eye(origin.samples), b)
-            else:
-                w = np.linalg.solve(A.T @ A + origin.samples * origin.ridge * np.eye(len(s)), A.T @ b)
-        y[block] = X[block] @ w
-    return X, y + sigma * rng.standard_normal(rows)
-
-
 def exact_errors(X, y, s, truth, ridges):
     U, lengths, V = np.linalg.svd(X, full_matrices=False)
     W = (lengths / (lengths**2 + len(X) * ridges[:, None]) * (U.T @ y)) @ V
     return (W - truth) ** 2 @ s
 
 
-DIM, SIGMA, ROWS = 80, 0.3, 120
-POWER = np.arange(1.0, DIM + 1) ** -1.2
-SIGNAL = POWER**0.3
 RIDGES = np.geomspace(1e-3, 1.0, 31)
 SETTINGS = {
     "least squares": [(1.0, Provenance(5, 160, SIGMA))],

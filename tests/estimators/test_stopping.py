@@ -6,6 +6,7 @@ from itertools import count, islice
 
 import numpy as np
 import pytest
+from labelled_rows import POWER, ROWS, SIGMA, SIGNAL, draws
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from modelcollapse.estimator import CollapseAwareRidge, Provenance
@@ -27,22 +28,6 @@ def test_scikit_learn_contract(estimator, check):
 # the correction
 
 
-def draws(s, truth, provenance, rows, sigma, rng, shares=(1.0,)):
-    """Rows of Gaussian inputs labelled by chains of the given provenances, in blocks of the given shares."""
-    X = rng.standard_normal((rows, len(s))) * np.sqrt(s)
-    blocks = np.split(np.arange(rows), np.cumsum([int(rows * p) for p in shares])[:-1])
-    y = np.empty(rows)
-    for block, origin in zip(blocks, provenance, strict=True):
-        w = truth
-        for _ in range(origin.generations):
-            A = rng.standard_normal((origin.samples, len(s))) * np.sqrt(s)
-            b = A @ w + origin.noise * rng.standard_normal(origin.samples)
-            K = A.T @ A + origin.samples * origin.ridge * np.eye(len(s))
-            w = np.linalg.solve(K, A.T @ b) if origin.samples >= len(s) else np.linalg.lstsq(A, b)[0]
-        y[block] = X[block] @ w
-    return X, y + sigma * rng.standard_normal(rows)
-
-
 def exact_errors(X, y, s, truth, times):
     """Test error against the truth of the flow without an intercept (L,)."""
     U, lengths, V = np.linalg.svd(X, full_matrices=False)
@@ -50,9 +35,6 @@ def exact_errors(X, y, s, truth, times):
     return (W - truth) ** 2 @ s
 
 
-DIM, SIGMA, ROWS = 80, 0.3, 120
-POWER = np.arange(1.0, DIM + 1) ** -1.2
-SIGNAL = POWER**0.3
 TIMES = np.geomspace(0.3, 3000, 25)
 SETTINGS = {
     "least squares": [(1.0, Provenance(5, 160, SIGMA))],
