@@ -39,6 +39,7 @@ __all__ = [
     "on_device",
     "push_forward",
     "quiet",
+    "within_jit",
 ]
 
 Array = Any  # NumPy, Dual or JAX
@@ -61,11 +62,16 @@ class quiet(np.errstate):
 
 def leaves(tree):
     """The arrays and numbers of nested tuples, lists and dicts."""
-    if isinstance(tree, dict):
-        tree = tuple(tree.values())
-    if isinstance(tree, tuple | list):
-        return [leaf for branch in tree for leaf in leaves(branch)]
-    return [tree]
+    found, waiting = [], [tree]
+    while waiting:
+        branch = waiting.pop()
+        if isinstance(branch, dict):
+            waiting.extend(reversed(branch.values()))
+        elif isinstance(branch, (tuple, list)):
+            waiting.extend(reversed(branch))
+        else:
+            found.append(branch)
+    return found
 
 
 def namespace(*values):
@@ -73,10 +79,12 @@ def namespace(*values):
     jax = sys.modules.get("jax")
     found = _NUMPY
     for value in leaves(values):
-        if jax is not None and isinstance(value, jax.Array):
-            return _jax()
+        if isinstance(value, np.ndarray):
+            continue
         if isinstance(value, Dual):
             found = _DUAL
+        elif jax is not None and isinstance(value, jax.Array):
+            return _jax()
     return found
 
 
@@ -119,7 +127,6 @@ def _is_traced(arguments):
     It does within `jit` and where a reverse derivative is recorded; forward derivatives are kernels of their own.
     """
     import jax.core
-    import jax.numpy
     from jax.interpreters.ad import JVPTracer
 
     def is_recorded(x):
@@ -127,7 +134,15 @@ def _is_traced(arguments):
             x = x.primal
         return isinstance(x, jax.core.Tracer)
 
-    return is_recorded(jax.numpy.zeros(())) or any(map(is_recorded, leaves(arguments)))
+    return within_jit() or any(map(is_recorded, leaves(arguments)))
+
+
+def within_jit():
+    """Whether JAX is tracing a caller's `jit`."""
+    import jax.core
+    import jax.numpy
+
+    return isinstance(jax.numpy.zeros(()), jax.core.Tracer)
 
 
 @functools.cache

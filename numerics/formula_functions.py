@@ -31,7 +31,7 @@ import sympy
 from jax.scipy import special
 from sympy.printing.numpy import JaxPrinter
 
-from modelcollapse.numerics.arrays import jit
+from modelcollapse.numerics.arrays import jit, within_jit
 from modelcollapse.theory.formulas import PRINTING
 from modelcollapse.theory.numbers.libraries import Library
 from modelcollapse.theory.symbols import length, quantity
@@ -55,7 +55,7 @@ def function(formula):
     quantities = formula.quantities
     lengths = tuple(dict.fromkeys(q.length for q in quantities if q.length))
     symbols = [*(q.symbol for q in quantities), *(length(letter) for letter in lengths)]
-    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING))
+    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING), cse=_shared)
 
     def lowered(**values):
         values = {name: _floating(value) for name, value in formula.named(values).items()}
@@ -66,7 +66,23 @@ def function(formula):
     lowered.__doc__ = f"{formula.title}: {formula.expression}"
     keyword = inspect.Parameter.KEYWORD_ONLY
     lowered.__signature__ = inspect.Signature([inspect.Parameter(name, keyword) for name in formula.arguments])
-    return jit(lowered)  # one kernel, not one for each of its operations
+    kernel = jit(lowered)  # one kernel, not one for each of its operations
+
+    @functools.wraps(lowered)
+    def call(**values):
+        return (lowered if within_jit() else kernel)(**values)  # a kernel in a kernel is traced and derived twice
+
+    return call
+
+
+def _shared(expression):
+    """The parts that occur more than once, and the expression by them: traced, differentiated and compiled once.
+
+    What depends on an index or on the argument of a derivative stays in its place.
+    """
+    kept = {symbol for part in expression.atoms(sympy.Sum, sympy.Integral) for symbol in part.bound_symbols}
+    kept |= {symbol for part in expression.atoms(sympy.Derivative) for symbol in part.free_symbols}
+    return sympy.cse(expression, list=False, ignore=kept)
 
 
 def _floating(value):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from formula_draws import Empty, draw
+from formula_draws import Empty, draw, seeded
 from formula_routes import ROUTES, solved
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ PRECISE = [
 ]
 SLOPED = {"vote_share_noise_ratio": {"teacher_overlap": (0.0, 0.999)}}  # the slope of the arc sine is infinite at one
 DIGITS = 18  # of the exact value: two evaluations, of 28 and 56 digits, agree to them
-COMPARED = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+COMPARED = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @functools.cache
@@ -71,10 +71,10 @@ def test_jit_is_the_exact_value_on_the_whole_domain(name, data):
 
 
 @pytest.mark.parametrize("name", PRECISE)
-@settings(COMPARED, max_examples=2)
-@given(data=st.data())
-def test_jit_is_the_independent_route(name, data):
-    point, expected = solved(ROUTES[name], drawn(data, name, ROUTES[name].ranges))
+def test_jit_is_the_independent_route(name):
+    """At one point: the expression is compared with the route and with what is compiled at many."""
+    (inside,) = seeded(catalogue[name], 0, 1, ROUTES[name].ranges, SIZES)
+    point, expected = solved(ROUTES[name], inside)
     value, _, unit = in_double(name, point)
     assert abs(value - expected) <= 1e-10 * unit + 1e-290
 
@@ -86,7 +86,7 @@ def test_gradients_are_the_derivatives(name):
     for q in formula.quantities:
         if q.length or q.domain.whole:
             continue
-        with mpmath.workdps(40):
+        with mpmath.workdps(20):
             slope = mpmath.diff(
                 lambda x: evaluated(formula.expression, letters_of(point | {q.name: x}), mpmath.mp.dps), point[q.name]
             )
@@ -199,24 +199,25 @@ def test_special_function_and_its_derivatives(name):
         function = jax.jit(jax.vmap(jax.value_and_grad(lowered(name), argnums=tuple(range(count)))))
         values, slopes = function(*jnp.asarray(points, jnp.float64).T)
         values, slopes = np.asarray(values), np.stack([np.asarray(g) for g in slopes], axis=1)
-    with mpmath.workdps(80):
+    with mpmath.workdps(40):
         for point, value, slope in zip(points, values, slopes, strict=True):
             arguments = [mpmath.mpf(float(x)) for x in point]
+            expected = exact(*arguments)
             partial = [
                 mpmath.diff(exact, tuple(arguments), tuple(int(i == j) for j in range(count)))
                 for i in range(count)
                 if not (name in ("LogAccumulated",) and i == 1)
             ]  # k is whole
-            unit = abs(exact(*arguments)) + sum(abs(x * g) for x, g in zip(arguments, partial, strict=False))
-            assert abs(value - exact(*arguments)) <= 1e-12 * unit, (point, value)
-            for i, expected in enumerate(partial):
-                assert abs(slope[i] - expected) <= 1e-9 * (abs(expected) + unit / (abs(arguments[i]) or 1)), (point, i)
+            unit = abs(expected) + sum(abs(x * g) for x, g in zip(arguments, partial, strict=False))
+            assert abs(value - expected) <= 1e-12 * unit, (point, value)
+            for i, derivative in enumerate(partial):
+                room = 1e-9 * (abs(derivative) + unit / (abs(arguments[i]) or 1))
+                assert abs(slope[i] - derivative) <= room, (point, i)
 
 
 def test_why_the_table_has_its_own_hypergeometric_function():
+    """At a point of `SPECIAL`, where ours is right."""
+    assert (1.0, 0.5, -1e3) in SPECIAL["hyper"]
     with jax.enable_x64(True):
-        ours = float(lowered("hyper")(1.0, 0.5, -1e3))
         theirs = float(special.hyp2f1(1.0, 0.5, 1.5, -1e3))
-    exact = float(mpmath.hyp2f1(1, 0.5, 1.5, -1000))
-    assert abs(ours - exact) < 1e-13
-    assert not abs(theirs - exact) < 1e-6
+    assert not abs(theirs - float(mpmath.hyp2f1(1, 0.5, 1.5, -1000))) < 1e-6

@@ -105,12 +105,12 @@ def _clipped(value, low, high, relations):
     return float(value)
 
 
-def seeded(formula, seed, count, ranges=None):
+def seeded(formula, seed, count, ranges=None, sizes=None):
     """`count` points from a fixed seed."""
     generator, points = np.random.default_rng([seed, *formula.name.encode()]), []
     while len(points) < count:
         try:
-            points.append(draw(formula, generator.uniform, ranges))
+            points.append(draw(formula, generator.uniform, ranges, sizes))
         except Empty:
             continue
     return points
