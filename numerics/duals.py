@@ -35,7 +35,12 @@ def _moved(value, *parts):
     for x, slope in parts:
         if isinstance(x, Dual):
             total = total + _aligned(x.tangents, np.ndim(value)) * slope
-    return Dual(value, np.broadcast_to(total, (np.shape(total)[0], *np.shape(value))))
+    return Dual(value, _spread(total, (len(total), *np.shape(value))))
+
+
+def _spread(tangents, shape):
+    """Tangents in that shape, which most have."""
+    return tangents if tangents.shape == shape else np.broadcast_to(tangents, shape)
 
 
 def _aligned(tangents, dimensions):
@@ -230,7 +235,7 @@ def where(condition, x, y):
         return value
     count = len((x if isinstance(x, Dual) else y).tangents)
     chosen = (_aligned(z.tangents, value.ndim) if isinstance(z, Dual) else 0 for z in (x, y))
-    return Dual(value, np.broadcast_to(np.where(condition, *chosen), (count, *value.shape)))
+    return Dual(value, _spread(np.where(condition, *chosen), (count, *value.shape)))
 
 
 def maximum(x, y):
