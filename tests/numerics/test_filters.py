@@ -110,7 +110,7 @@ def test_too_few_nodes_are_flagged(monkeypatch):
 
 
 def test_the_complex_ridge_solves_its_equation_in_the_upper_half_plane():
-    z = np.geomspace(1e-9, 1e6, 31)[:, None] * np.exp(1j * np.array([0.1, 1.0, 2.0, 2.9]))
+    z = np.geomspace(1e-9, 1e6, 16)[:, None] * np.exp(1j * np.array([0.1, 1.0, 2.0, 2.9]))
     z = z.ravel()
     for spectrum in SPECTRA.values():
         atoms = atoms_of(spectrum)
@@ -139,7 +139,7 @@ def test_the_complex_ridge_of_equal_eigenvalues_is_a_root_of_a_quadratic():
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("samples", [30, 99.9, 100, 101, 1000])
 def test_ridge_through_the_contour_is_ridge(name, samples):
-    ridge = np.geomspace(1e-9, 1e3, 7)
+    ridge = np.geomspace(1e-9, 1e3, 4)
     atoms, points = atoms_of(SPECTRA[name]), len(ridge)
     start, numbers = noisy_labels(atoms, points), lanes(np.full(points, samples), 0.3, ridge)
     got = trained("ridge", atoms, *numbers[:2], (numbers[2],), start)
@@ -196,7 +196,7 @@ FEW = mc.power_law(1.5, 0.5, 40)
 
 
 @functools.cache
-def plain_roots(samples, nodes=1200):
+def plain_roots(samples, nodes=500):
     """(x, W, κ) on a closed ellipse around the sample eigenvalues of the spectrum FEW, κ by plain iteration."""
     s, mu = FEW.eigenvalues, FEW.multiplicity
     theta = 2 * np.pi * (np.arange(nodes) + 0.5) / nodes
@@ -208,7 +208,9 @@ def plain_roots(samples, nodes=1200):
     W, z = dx / (1j * nodes), -x
     kappa = z * 1.0
     for _ in range(4000):
-        kappa = 0.5 * kappa + 0.5 * (z + kappa * (mu * s / (s + kappa[:, None])).sum(1) / samples)
+        last, kappa = kappa, 0.5 * kappa + 0.5 * (z + kappa * (mu * s / (s + kappa[:, None])).sum(1) / samples)
+        if np.max(abs(kappa - last)) < 1e-15:
+            break
     return x, W, kappa
 
 
