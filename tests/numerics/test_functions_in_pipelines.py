@@ -7,6 +7,8 @@ import sympy
 
 import modelcollapse as mc
 from modelcollapse.numerics import lower
+from modelcollapse.numerics.formula_functions import JAX
+from modelcollapse.theory.numbers.leaves import evaluate
 
 X = sympy.Symbol("x", positive=True)
 W0 = mc.truth(mc.isotropic(30))
@@ -43,9 +45,13 @@ def test_gradients_are_difference_quotients(name):
 
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_lowered_functions_agree(name):
-    pipeline = model(EVERYWHERE[name])
+    """Compiled, each is its number; the pipelines' kernels, which know only numbers, are compiled once for all."""
+    expression = EVERYWHERE[name]
+    pipeline = model(expression)
     with jax.enable_x64(True):
-        lowered = jax.jit(lower(pipeline, (X,)))(AT)
+        number = jax.jit(lambda x: evaluate(expression, {X: x}, JAX))(AT)
+        lowered = lower(pipeline, (X,))(AT)
+    assert float(number) == pytest.approx(float(expression.subs(X, AT)), rel=1e-10)
     assert float(lowered) == pytest.approx(mc.predict(pipeline, {X: AT}).test_error, rel=1e-10)
 
 
