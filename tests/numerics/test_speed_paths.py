@@ -1,7 +1,8 @@
 """The fast paths say the same as the slow ones: tables in log κ, shared lanes, remembered spectra. Nothing is timed."""
 
+from decimal import Decimal, localcontext
+
 import jax
-import mpmath
 import numpy as np
 import pytest
 
@@ -79,30 +80,6 @@ def test_a_planted_error_in_a_table_is_seen(monkeypatch):
     assert np.max(np.abs(mc.predict(model).test_error / direct - 1)) > 1e-12
 
 
-def test_a_table_without_certificate_is_not_used(monkeypatch):
-    """Five points per panel are too few: every point is refused and evaluated directly."""
-    model = mc.fit(mc.truth(POWER_LAW).label(SAMPLES, 0.1), ridge=RIDGES)
-    direct = directly(monkeypatch, model).test_error
-    accepted = []
-
-    def watched(*arguments, look_up=tables.look_up):
-        found = look_up(*arguments)
-        accepted.append(np.asarray(found[2]))
-        return found
-
-    monkeypatch.setattr(tables, "look_up", watched)
-    try:
-        for order in (5, tables.ORDER):
-            monkeypatch.setattr(tables, "ORDER", order)
-            jax.clear_caches()
-            np.testing.assert_allclose(mc.predict(model).test_error, direct, rtol=1e-12)
-    finally:
-        jax.clear_caches()
-    few, enough = accepted
-    assert not few.any()
-    assert enough.all()
-
-
 def test_points_that_tables_do_not_serve(look_ups, monkeypatch):
     """λ = 0 on both sides of T = d and at it, and λ = ∞, in one grid with points that tables do serve."""
     samples = np.concatenate([np.geomspace(3, 80, 27), [99, 100, 101]])[:, None]
@@ -135,28 +112,28 @@ def hard_problems():
 
 def reference(s, signal, samples, noise, ridge, generations, rows, start):
     """E_clean + n·Δ from its formulas; κ by bisection between signs that 60 digits decide."""
-    with mpmath.workdps(60):
-        s, signal = [mpmath.mpf(float(x)) for x in s], [mpmath.mpf(float(x)) for x in signal]
-        T, ridge = mpmath.mpf(float(samples)), mpmath.mpf(float(ridge))
+    with localcontext(prec=60):
+        s, signal = [Decimal(float(x)) for x in s], [Decimal(float(x)) for x in signal]
+        T, ridge, noise = Decimal(float(samples)), Decimal(float(ridge)), Decimal(noise)
         d = sum(x > 0 for x in s)
 
         def excess(kappa):
-            return T - mpmath.fsum(x / (x + kappa) for x in s) - T * ridge / kappa
+            return T - sum(x / (x + kappa) for x in s) - T * ridge / kappa
 
-        kappa = mpmath.mpf(0)
+        kappa = Decimal(0)
         if ridge > 0 or T < d:
-            low, high = start / 1.5, start * 1.5
+            low, high = start / Decimal("1.5"), start * Decimal("1.5")
             assert excess(low) < 0 < excess(high)
             for _ in range(50):
-                middle = mpmath.sqrt(low * high)
+                middle = (low * high).sqrt()
                 low, high = (low, middle) if excess(middle) > 0 else (middle, high)
             kappa = low
         pairs = [(x / (x + kappa), x * w, kappa / (x + kappa)) for x, w in zip(s, signal, strict=True) if x > 0]
-        two = mpmath.fsum(p**2 for p, _, _ in pairs)
-        bias = mpmath.fsum(energy * q**2 for _, energy, q in pairs)
+        two = sum(p**2 for p, _, _ in pairs)
+        bias = sum(energy * q**2 for _, energy, q in pairs)
         left = T - two
         clean = (bias + noise**2 * two / T) / (1 - two / T)
-        delta = mpmath.mpf(noise) ** 2 / (rows - d) * (two + mpmath.fsum(q**2 for _, _, q in pairs) * two / left)
+        delta = noise**2 / (rows - d) * (two + sum(q**2 for _, _, q in pairs) * two / left)
         return float(clean + generations * delta)
 
 
@@ -170,7 +147,7 @@ def test_hard_problems_in_sixty_digits(name, s, samples, ridges, look_ups):
     kappa = mc.effective_ridge(mc.Spectrum(s, signal), samples, ridges)
     for i in range(len(samples)):
         for j in (0, 1, 23, 60)[i % 2 :: 2]:
-            expected = reference(s, signal, samples[i, 0], 0.1, ridges[j], 10, 1200, mpmath.mpf(float(kappa[i, j])))
+            expected = reference(s, signal, samples[i, 0], 0.1, ridges[j], 10, 1200, Decimal(float(kappa[i, j])))
             assert errors[i, j] == pytest.approx(expected, rel=1e-9), (samples[i, 0], ridges[j])
 
 
@@ -317,3 +294,27 @@ def test_compiled_kernels_are_kept_only_where_they_can_be(tmp_path, monkeypatch)
     assert keep_compiled_kernels(occupied / "kernels") is None
     assert jax.config.jax_compilation_cache_dir == before
     assert before != str(tmp_path)
+
+
+def test_a_table_without_certificate_is_not_used(monkeypatch):
+    """Five points per panel are too few: every point is refused and evaluated directly."""
+    model = mc.fit(mc.truth(POWER_LAW).label(SAMPLES, 0.1), ridge=RIDGES)
+    direct = directly(monkeypatch, model).test_error
+    accepted = []
+
+    def watched(*arguments, look_up=tables.look_up):
+        found = look_up(*arguments)
+        accepted.append(np.asarray(found[2]))
+        return found
+
+    monkeypatch.setattr(tables, "look_up", watched)
+    try:
+        for order in (5, tables.ORDER):
+            monkeypatch.setattr(tables, "ORDER", order)
+            jax.clear_caches()
+            np.testing.assert_allclose(mc.predict(model).test_error, direct, rtol=1e-12)
+    finally:
+        jax.clear_caches()
+    few, enough = accepted
+    assert not few.any()
+    assert enough.all()
