@@ -302,7 +302,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize("name", ROUTES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_numerics_are_the_catalogue(name, data):
     formula = catalogue[name]
