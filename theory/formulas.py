@@ -293,7 +293,17 @@ def _printer():
 @functools.cache
 def _names():
     """The functions that printed expressions call, by their names in SymPy's source for mpmath."""
-    return sympy.lambdify((), 0, modules=[{"series": _series}, "mpmath"]).__globals__
+    return sympy.lambdify((), 0, modules=[{"series": _series, "zeta": _zeta}, "mpmath"]).__globals__
+
+
+def _zeta(*arguments):
+    return _zeta_to(mpmath.mp.prec, *arguments)
+
+
+@functools.lru_cache(maxsize=4096)
+def _zeta_to(precision, *arguments):
+    """mpmath's ζ in the working precision: every form of a series asks for the same ones."""
+    return mpmath.zeta(*arguments)
 
 
 def _plain(expression):
