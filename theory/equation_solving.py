@@ -112,7 +112,8 @@ class _Found:
         missing = [letter for letter in letters if _key(letter) not in self.known]
         if missing:
             raise TypeError(f"the symbol {missing[0]} is free; give its value in values={{{missing[0]}: ...}}")
-        compute = sympy.lambdify(stand_ins, expression.subs(dict(zip(letters, stand_ins, strict=True))), "numpy")
+        replaced = expression.xreplace(dict(zip(letters, stand_ins, strict=True)))
+        compute = sympy.lambdify(stand_ins, replaced, "numpy")
         with np.errstate(all="ignore"):
             return compute(*(self.known[_key(letter)] for letter in letters))
 

@@ -114,7 +114,7 @@ class Formula:
         elif not _close(self._exact(self.expression), self._exact(stable)):
             raise ValueError(f"{self.name}: computed_as is another expression")
         for argument, value, expected in self.limits:
-            limit = _substituted(self.expression, argument, value)
+            limit = self.expression.subs(quantity(argument).symbol, value)
             if not _close(self._exact(limit), self._exact(expected)):
                 raise ValueError(f"{self.name} does not have its stated limit at {argument} = {value}")
 
@@ -213,8 +213,13 @@ class Formula:
 class _Printer(MpmathPrinter):
     """SymPy to mpmath source; an index j = 1..d reads the entry j - 1 of an array.
 
-    Series are accelerated, and ζ' is mpmath's own.
+    Series are accelerated, and ζ' is mpmath's own. Terms and factors stay in the order in which SymPy keeps them, and
+    a part that is printed again is remembered.
     """
+
+    def __init__(self):
+        super().__init__(PRINTING | {"order": "none"})
+        self._print = functools.lru_cache(maxsize=8192, typed=True)(self._print)
 
     def _print_Indexed(self, expr):
         return f"{self._print(expr.base.label)}[{self._print(expr.indices[0])} - 1]"
@@ -276,14 +281,29 @@ def in_mpmath(arguments, expression):
 
     `sympy.lambdify` would print the expression once more, for a docstring, and keep its source until it is collected.
     """
-    printed: Any = _Printer(PRINTING).doprint
-    return eval(f"lambda {', '.join(map(printed, arguments))}: {printed(_plain(expression))}", _names())
+    names = map(_printer()._print, arguments)
+    return eval(f"lambda {', '.join(names)}: {_printer().doprint(_plain(expression))}", _names())
+
+
+@functools.cache
+def _printer():
+    return _Printer()
 
 
 @functools.cache
 def _names():
     """The functions that printed expressions call, by their names in SymPy's source for mpmath."""
-    return sympy.lambdify((), 0, modules=[{"series": _series}, "mpmath"]).__globals__
+    return sympy.lambdify((), 0, modules=[{"series": _series, "zeta": _zeta}, "mpmath"]).__globals__
+
+
+def _zeta(*arguments):
+    return _zeta_to(mpmath.mp.prec, *arguments)
+
+
+@functools.lru_cache(maxsize=4096)
+def _zeta_to(precision, *arguments):
+    """mpmath's ζ in the working precision: every form of a series asks for the same ones."""
+    return mpmath.zeta(*arguments)
 
 
 def _plain(expression):
@@ -365,10 +385,6 @@ def _vanishes(expression, known):
         if not np.ndim(value) and value in (0, 1):
             expression = expression.subs(_argument(letter), int(value))
     return expression == 0
-
-
-def _substituted(expression, argument, value):
-    return expression.subs(quantity(argument).symbol, value).doit()
 
 
 def _close(a, b):

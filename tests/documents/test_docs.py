@@ -3,10 +3,11 @@
 import doctest
 import importlib.util
 import inspect
+import io
 import os
 import re
-import subprocess
 import sys
+import warnings
 import zlib
 from operator import attrgetter
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_every_block_of_a_page_runs(text, name, tmp_path, monkeypatch):
     for extra in ("sklearn", "matplotlib", "distributed"):
         pytest.importorskip(extra)
     import distributed
+    import matplotlib
 
     class Here(distributed.Client):
         """The cores of this machine stand in for a scheduler that only the reader has."""
@@ -63,6 +65,7 @@ def test_every_block_of_a_page_runs(text, name, tmp_path, monkeypatch):
             super().__init__(processes=False, n_workers=1, dashboard_address=":0")
 
     monkeypatch.setattr(distributed, "Client", Here)
+    monkeypatch.setitem(matplotlib.rcParams, "savefig.dpi", 40)  # nobody looks at these
     monkeypatch.chdir(tmp_path)
     blocks.write_readers_files(tmp_path)
     run_blocks(text, name)
@@ -158,10 +161,23 @@ def inventory(tmp_path_factory):
     if "CI" in os.environ:
         pytest.skip("continuous integration reads the inventory of the site that it builds")
     built = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-c", str(DOCS), str(DOCS / "api"), str(built)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    _build(DOCS / "api", built)
     return _listed(built)
+
+
+def _build(pages, built):
+    """Build pages of the site in this process, which has imported what they show; its surroundings stay as they are."""
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as here, warnings.catch_warnings(action="ignore"):
+        here.setattr(sys, "path", [*sys.path])
+        here.setattr(os, "environ", os.environ.copy())
+        with patch_docutils(DOCS), docutils_namespace():
+            site = Sphinx(pages, DOCS, built, built / ".doctrees", "html", status=None, warning=said)
+            site.build()
+    assert site.statuscode == 0, said.getvalue()
 
 
 def _listed(built, folder=""):

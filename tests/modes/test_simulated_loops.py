@@ -41,7 +41,7 @@ def test_wrong_theories_are_rejected():
     late, no_variance = modes.replace(LAW, 6, 400), LAW.modes(loop.founders.mean)
     for wrong in ({"alive": late.alive}, {"missing_mass": late.missing_mass()}, {"entropy": late.entropy},
                   {"founders": late.founders.mean}):  # fmt: skip
-        assert loop.crosscheck(700, 3, budget=0.001, predicted=wrong).verdict == "disagrees"
+        assert loop.crosscheck(300, 3, budget=0.001, predicted=wrong).verdict == "disagrees"
     assert abs(no_variance / loop.alive - 1) > 1e-4
     few = modes.replace(LAW, 5, 400).crosscheck(4, 0, budget=0.001, predicted={"founders": loop.founders.mean})
     assert few.verdict in ("agrees", "undecided")

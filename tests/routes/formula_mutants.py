@@ -66,7 +66,7 @@ def _slips(e, letters, whole):
         return
     if isinstance(e, sympy.Max | sympy.Min):
         opposite = sympy.Min if isinstance(e, sympy.Max) else sympy.Max
-        yield (opposite.__name__, "for", e), lambda: opposite(*e.args)
+        yield (opposite.__name__, "for", e), lambda: opposite(*e.args, evaluate=False)
     if isinstance(e, sympy.Pow):
         yield ("exponent plus 1", e), lambda: e.base ** (e.exp + 1)
     for i, argument in enumerate(e.args):
@@ -84,4 +84,5 @@ def _under_the_sign(e, write):
 
 
 def _in_argument(e, i, write):
-    return e.func(*e.args[:i], write(), *e.args[i + 1 :])
+    kept = {"evaluate": False} if isinstance(e, sympy.Max | sympy.Min) else {}  # which is larger takes SymPy long
+    return e.func(*e.args[:i], write(), *e.args[i + 1 :], **kept)

@@ -4,7 +4,7 @@ import itertools
 
 import mpmath
 import numpy as np
-from formula_references import MarchenkoPastur, chi_square_mean
+from formula_references import MarchenkoPastur, inverse_chi_square
 from formula_route import NEAR, least_squares_noise, route
 from mpmath import mpf
 from scipy import special
@@ -120,7 +120,7 @@ def _(aspect, effective_ridge, noise_ratio):
 @route("best_angle_isotropic", ranges={"noise_ratio": (0.3, 3.0), "aspect": (0.05, 0.7)}, count=3)
 def _(aspect, noise_ratio):
     found = minimize_scalar(
-        lambda u: float(turned(aspect, mpmath.exp(u), float(noise_ratio))), bounds=(-5, 2), options={"xatol": 1e-9}
+        lambda u: turned(aspect, np.exp(u), float(noise_ratio)), bounds=(-5, 2), options={"xatol": 1e-9}
     )
     return mpf(found.fun)
 
@@ -138,7 +138,7 @@ def _(aspect, generator_aspect, generations, noise_ratio):
 def _(samples, dimension, flips):
     slope = half_line(lambda z: z * float((1 - flips) - flips))
     across = samples - 1 - (samples - 1) * slope**2  # of the labels, E y² − E (u·y)²/‖u‖²
-    return across / (samples - 1) * (dimension - 1) * chi_square_mean(lambda x: 1 / x, samples - dimension + 1)
+    return across / (samples - 1) * (dimension - 1) * inverse_chi_square(samples - dimension + 1)
 
 
 def balanced(b, noise):

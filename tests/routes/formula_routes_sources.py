@@ -118,7 +118,7 @@ def _(round_samples, round_noise, dimension):
     return total
 
 
-@route("accumulation_equal_rounds", ranges={"rounds": (0, 8)})
+@route("accumulation_equal_rounds", ranges={"rounds": (1, 8)})
 def _(samples, dimension, noise, rounds):
     return mpmath.fsum(
         noise**2 / g * dimension * inverse_chi_square(g * samples - dimension + 1) for g in range(1, int(rounds) + 1)

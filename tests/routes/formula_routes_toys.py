@@ -18,18 +18,17 @@ FEW = {"draws": (2, 60)}
 
 @route("gaussian_log_variance", ranges=FEW)
 def _(draws, deviation, rounds):
-    drift = chi_square_mean(mpmath.log, draws - 1) - mpmath.log(draws - 1)
-    return 2 * mpmath.log(deviation) + rounds * drift
+    return 2 * mpmath.log(deviation) + rounds * chi_square_mean(draws - 1, f=lambda s: s)
 
 
 @route("gaussian_deviation", ranges=FEW)
 def _(draws, deviation, rounds):
-    return deviation * (chi_square_mean(mpmath.sqrt, draws - 1) / mpmath.sqrt(draws - 1)) ** int(rounds)
+    return deviation * chi_square_mean(draws - 1, 0.5) ** int(rounds)
 
 
 def _replaced(draws, deviation, rounds, divisor):
     """(E τ_k², E (μ_k-μ_0)²) step by step; the fitted variance is τ² χ²_{M-1}/divisor."""
-    variance, drift, factor = deviation**2, mpf(0), chi_square_mean(lambda x: x, draws - 1) / divisor
+    variance, drift, factor = deviation**2, mpf(0), (draws - 1) / divisor * chi_square_mean(draws - 1, 1)
     for _ in range(int(rounds)):
         variance, drift = variance * factor, drift + variance / draws
     return variance, drift

@@ -41,5 +41,6 @@ def test_rows_and_advice_need_no_scikit_learn():
         "mc.predict(mc.fit(mc.truth(mc.rows(X, X[:, 0])).label(20, 0.1), ridge=0.1))\n"
         "mc.advise(X, X[:, 0] + X[:, 1] ** 2, ['real', 'model'] * 20)"
     )
-    assert loaded(ask, ("sklearn", "pandas")) == []
-    assert loaded("import modelcollapse.estimator", ("sklearn",)) == ["sklearn"]
+    asked, estimator = loaded(("sklearn", "pandas"), ask, "import modelcollapse.estimator")
+    assert asked == []
+    assert "sklearn" in estimator

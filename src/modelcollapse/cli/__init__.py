@@ -5,6 +5,7 @@ are light, so that --help answers at once; the numerical libraries load when a c
 """
 
 import argparse
+import functools
 import sys
 from importlib.util import find_spec
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "demo": demo,
 }
 
+_WITHOUT_RICH = "For tables in colour and progress bars: pip install 'modelcollapse[cli]'"
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError, ArithmeticError, RuntimeError, MemoryError)
 
 
@@ -35,11 +37,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    missing = "" if find_spec("rich") else "For tables in colour and progress bars: pip install 'modelcollapse[cli]'"
+    return _parser_ending("" if find_spec("rich") else _WITHOUT_RICH)
+
+
+@functools.cache  # for those who call `main` again
+def _parser_ending(words):
     parser = _Parser(
         prog="modelcollapse",
         description="What training on labels that other models wrote costs: the test error in closed form.",
-        epilog=missing,
+        epilog=words,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"modelcollapse {modelcollapse.__version__}")
