@@ -214,8 +214,8 @@ def test_draws_without_variance_are_noticed_whatever_the_pipeline_says():
 def test_coverage_of_the_interval(rows, level, lowest):
     """2000 intervals from 100 trials each of least squares, d = 12, whose law is χ²_d / χ²_{T−d+1}.
 
-    That simulated trials have it fails by chance with probability 1e-3. The standard error of a coverage is 0.5 % (0.07 %
-    at 0.999); T = 16 has tail index 2.5.
+    That simulated trials have it fails by chance with probability 1e-3. The standard error of a coverage is 0.5 %
+    (0.07 % at 0.999); T = 16 has tail index 2.5.
     """
     law = stats.f(12, rows - 11, scale=12 / (rows - 11))
     assert stats.kstest(mc.simulate(mc.fit(iso.label(rows, 1.0)), 2000).draws, law.cdf).pvalue > 1e-3
