@@ -175,15 +175,15 @@ def test_the_larger_of_two_maxima_is_found(monkeypatch):
 
 @pytest.mark.usefixtures("searched_once")
 def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkeypatch):
-    """Trees on a kernel, three data sets on which the choice shrank too much: the fine part of their labels, half of it
+    """Trees on a kernel, two data sets on which the choice shrank too much: the fine part of their labels, half of it
     the truth's, passed for their error."""
     regime, errors = MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), []
-    found = [study(regime, 20, 77, 26, 20, seed) for seed in (1, 3, 7)]
+    found = [study(regime, 20, 77, 26, 20, seed) for seed in (3, 7)]
     plain = [shape for shape in evidence.SHAPES if not shape[2]]
     for shapes in (evidence.SHAPES, plain):
         monkeypatch.setattr(evidence, "SHAPES", shapes)
         errors.append(np.mean([error(choose(rows, beliefs(rows)).best) for rows, error in found]))
-    assert errors[0] < 0.9 * errors[1]
+    assert errors[0] < 0.85 * errors[1]
 
 
 def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
@@ -335,7 +335,7 @@ def test_provenance_that_the_rows_contradict_is_refused():
 
 def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     """Equal directions, 150: where the first hundred decide, what the others carry passes for noise of the labels, and
-    the choice shrinks far too much, unless leave-one-out may say so: mean log error over four data sets 0.4 above, and
+    the choice shrinks far too much, unless leave-one-out may say so: mean log error over two data sets 0.4 above, and
     more. Three pairs of shapes, for the time: on equal directions all say nearly the same."""
     monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)
     monkeypatch.setattr(evidence, "SHAPES", [(0.0, 0.0, False), (0.5, -1.0, False), (0.5, -1.0, True)])
@@ -343,7 +343,7 @@ def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     for quick in (evidence.QUICK, 0):
         monkeypatch.setattr(evidence, "QUICK", quick)
         rng, found = np.random.default_rng(7), []
-        for _ in range(4):
+        for _ in range(2):
             rows, errors = drawn(rng, 300, real=40, fake=160, dim=150, noise=0.1)
             pick = choose(rows, beliefs(rows)).best
             found.append(np.log(errors(pick.path)[pick.at]))
