@@ -239,6 +239,7 @@ def two_fits(real=30):
     return rows, belief, score(rows, belief, np.array([1.0, 0.0])), score(rows, belief, np.array([1.0, 1.0]))
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_doubt_is_the_spread_of_the_difference_over_the_posterior():
     """20000 draws of the truth: relative error of a variance 0.01, bound at four of these."""
     _, belief, one, other = two_fits()
@@ -364,6 +365,7 @@ def test_several_origins_are_weighed_one_by_one():
     assert found.best.best <= min(found.alone.best, found.pooled.best)
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_errors_of_labels_are_found():
     """What a teacher of 24 rows got wrong: the mean estimate of 24 data sets within a third of the exact mean (the
     relative spread of one is about 0.6, so 2.7 standard errors), that of a teacher of 200 rows far below."""
