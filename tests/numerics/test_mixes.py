@@ -158,7 +158,7 @@ def searched_once(monkeypatch):
     monkeypatch.setattr(evidence, "_best", best)
 
 
-@pytest.mark.usefixtures("searched_once")
+@pytest.mark.usefixtures("searched_once", "few_shapes")
 def test_the_larger_of_two_maxima_is_found(monkeypatch):
     """Digits, four generations of ridge on a kernel: from generators that hardly shrink the search ends where real
     labels are noise, some units of log evidence too low; the choice is then far worse."""
