@@ -30,6 +30,8 @@ from modelcollapse.numerics.equivalents.contour import hankel
 
 __all__ = ["StoppingCurve", "learned", "stopping_curve"]
 
+_AT_ONCE = 2**15  # complex numbers that stay in a core's cache
+
 
 class StoppingCurve(NamedTuple):
     """Along times (L,): the leave-one-out error on the labels at hand, tr S g(S), and the part of the correction that
@@ -67,27 +69,29 @@ def stopping_curve(path, times, slope=None):
     >>> float(curve.degrees_of_freedom[0])
     0.0
     """
-    squares = np.mean(path.coordinates**2, axis=1)
+    squares, k, times = np.mean(path.coordinates**2, axis=1), path.values / path.rows, np.asarray(times, dtype=float)
     error, correction = np.zeros(len(times)), np.zeros(len(times))
-    for index, time in enumerate(times):
-        weights, ridges = complex_ridges(time)
-        inverse = 1 / (path.values / path.rows + ridges[:, None])
-        kappa = path.rows / (inverse.sum(axis=1) + path.null / ridges)
-        inside = (weights * kappa) @ inverse
-        outside = np.sum(weights * kappa / ridges)
-        error[index] = (inside.real**2 @ squares + outside.real**2 * path.rest) / path.rows
+    weights, _ = complex_ridges(1.0)
+    size = max(1, _AT_ONCE // (len(weights) * max(len(k), 1)))
+    for part in (slice(start, start + size) for start in range(0, len(times), size)):
+        _, ridges = complex_ridges(times[part, None])
+        inverse = 1 / (k + ridges[..., None])
+        kappa = path.rows / (inverse.sum(axis=-1) + path.null / ridges)
+        inside = ((weights * kappa)[:, None] @ inverse)[:, 0]
+        outside = np.sum(weights * kappa / ridges, axis=1)
+        error[part] = (inside.real**2 @ squares + outside.real**2 * path.rest) / path.rows
         if slope is not None:
-            df = inverse @ (path.values / path.rows)
-            correction[index] = np.sum(weights * slope(kappa, df)).real
+            slopes = slope(kappa.ravel(), (inverse @ k).ravel()).reshape(kappa.shape)
+            correction[part] = np.sum(weights * slopes, axis=1).real
     return StoppingCurve(error, learned(path, times).sum(axis=1), correction)
 
 
 def complex_ridges(time):
-    """Weights c_a and ridges λ_a (n,) whose combination is the flow for a time; real parts are meant.
+    """Weights c_a and ridges λ_a (n,) whose combination is the flow for a time, which broadcasts; real parts are meant.
 
     >>> weights, ridges = complex_ridges(2.0)
     >>> bool(np.isclose(np.sum(weights * ridges / (0.7 + ridges)).real, np.exp(-2.0 * 0.7), rtol=1e-12))
     True
     """
     Z, dZ = hankel()
-    return 2 * dZ * np.exp(-Z) / Z, -Z / max(time, np.finfo(float).tiny ** 0.5)
+    return 2 * dZ * np.exp(-Z) / Z, -Z / np.maximum(time, np.finfo(float).tiny ** 0.5)

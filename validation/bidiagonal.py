@@ -30,17 +30,13 @@ def bidiagonal_fit(generators, labels, rows, noise, eigenvalue, penalty):
     """
     batch, dim = labels.shape
     height, width = min(rows, dim), min(rows + 1, dim)
-    diagonal, beside = np.empty((batch, height)), np.zeros((batch, height))
-    z, around = np.empty((batch, height)), np.empty((batch, dim))
-    freedom = rows - np.arange(0.0, height)
-    freedom_beside = dim - np.arange(1.0, width)
+    squares, normal = np.zeros((batch, 2 * height)), np.empty((batch, height + dim))
+    freedom = np.concatenate([rows - np.arange(0.0, height), dim - np.arange(1.0, width)])
     for b, generator in enumerate(generators):
-        diagonal[b] = generator.chisquare(freedom)
-        if width > 1:
-            beside[b, : width - 1] = generator.chisquare(freedom_beside)
-        generator.standard_normal(out=z[b])
-        generator.standard_normal(out=around[b])
-    diagonal, beside = np.sqrt(eigenvalue * diagonal), np.sqrt(eigenvalue * beside)
+        squares[b, : len(freedom)] = generator.chisquare(freedom)
+        generator.standard_normal(out=normal[b])
+    diagonal, beside = np.split(np.sqrt(eigenvalue * squares), 2, axis=1)
+    z, around = normal[:, :height], normal[:, height:]
 
     length = np.linalg.norm(labels, axis=1)
     y = noise * z

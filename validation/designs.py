@@ -15,6 +15,7 @@ data set drawn with replacement; they are drawn directly, row by row.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,12 +27,15 @@ def trapezoid(generator, rows, dim):
     height = min(rows, dim)
     offset = dim - height
     factor = np.zeros((height, dim))
-    factor[np.tri(height, dim, offset - 1, dtype=bool)] = generator.standard_normal(
-        height * offset + height * (height - 1) // 2
-    )
-    diagonal = np.sqrt(generator.chisquare(np.arange(rows - height + 1.0, rows + 1)))
-    factor[np.arange(height), np.arange(offset, dim)] = diagonal
+    factor[_before(height, dim)] = generator.standard_normal(height * offset + height * (height - 1) // 2)
+    factor.ravel()[offset :: dim + 1] = np.sqrt(generator.chisquare(np.arange(rows - height + 1.0, rows + 1)))
     return factor
+
+
+@lru_cache(maxsize=16)
+def _before(height, dim):
+    """Which entries of a trapezoid come before the last of their row."""
+    return np.tri(height, dim, dim - height - 1, dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,8 @@ v and leaves ŵ as it is, so the Bartlett factor of m Gaussian rows, with min(m,
 reason, now with R → OR, the blocks may hold Bartlett factors of Gaussian inputs. Both keep the law of ŵ exactly.
 """
 
+import math
+
 import numpy as np
 
 from modelcollapse.validation.designs import trapezoid
@@ -31,7 +33,7 @@ def feature_solution(generator, blocks, penalty, features):
     >>> bool(np.allclose(fitted, truth))
     True
     """
-    if np.isinf(features):
+    if math.isinf(features):
         return ridge_solution(blocks, penalty)
     mixing = trapezoid(generator, int(features), blocks[0].rows.shape[1]) / np.sqrt(features)
     seen = [Block(block.rows @ mixing.T, block.labels) for block in blocks]

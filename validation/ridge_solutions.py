@@ -58,39 +58,39 @@ def refitted_solution(blocks, penalty, weight, rounds):
 
 
 def _from_normal_equations(blocks, penalty):
-    diagonal = penalty + sum(np.einsum("ij,ij->j", block.rows, block.rows) for block in blocks)
-    empty = diagonal == 0
-    scale = np.sqrt(diagonal + empty)
-    matrix = np.diag(penalty / scale**2 + empty)
-    for block in blocks:
-        matrix += _lower_square(block.rows / scale, block.triangular)
-    moment = np.sum([block.rows.T @ block.labels for block in blocks], axis=0)
-    solution = _solve(matrix, (moment.T / scale).T)
-    return None if solution is None else (solution.T / scale).T
+    first, *others = [(_lower_square(*block), block.rows.T @ block.labels) for block in blocks]
+    matrix, moment = first
+    for more, moments in others:
+        matrix, moment = matrix + more, moment + moments
+    diagonal = matrix.ravel()[:: len(matrix) + 1]
+    diagonal += penalty
+    diagonal[diagonal == 0] = 1  # a direction without inputs
+    return _solve(matrix, diagonal, moment)
 
 
-def _lower_square(rows, triangular):
-    """RᵀR, at least its lower triangle."""
+def _lower_square(rows, labels, triangular):
+    """RᵀR, at least its lower triangle, row by row in memory."""
     return _lauum(rows.T, lower=0)[0].T if triangular else rows.T @ rows
 
 
 def _from_gram(blocks, penalty):
     rows, labels = _stacked(blocks)
     gram = rows @ rows.T
-    gram.flat[:: len(gram) + 1] += penalty
-    scale = np.sqrt(gram.diagonal())
-    if not np.all(scale > 0):
+    diagonal = gram.ravel()[:: len(gram) + 1]
+    diagonal += penalty
+    if not diagonal.all():
         return None
-    solution = _solve(gram / scale / scale[:, None], (labels.T / scale).T)
-    return None if solution is None else rows.T @ (solution.T / scale).T
+    solution = _solve(gram, diagonal, labels)
+    return None if solution is None else rows.T @ solution
 
 
-def _solve(matrix, right):
-    """Solve with the lower triangle of a matrix of unit diagonal; None if it is too ill-conditioned."""
-    factor, failed = _potrf(matrix.T, lower=0, clean=0)
-    if failed or not np.min(factor.diagonal()) > _SMALL_PIVOT:
+def _solve(matrix, diagonal, right):
+    """Solve with the lower triangle of a matrix after scaling by its diagonal; None if it is too ill-conditioned."""
+    scale = np.sqrt(diagonal)
+    factor, failed = _potrf((matrix / scale / scale[:, None]).T, lower=0, clean=0, overwrite_a=1)
+    if failed or not factor.diagonal().min() > _SMALL_PIVOT:
         return None
-    return _potrs(factor, right, lower=0)[0]
+    return (_potrs(factor, (right.T / scale).T, lower=0)[0].T / scale).T
 
 
 def _from_singular_values(blocks, penalty):

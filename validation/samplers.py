@@ -16,6 +16,7 @@ numbers everywhere. Another name asks for that sampler in every fit and is refus
 labelling models: the error of the noise-free labels plus Σ_i σ_i² ‖A^{-1}x_i‖² (Rao–Blackwell).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -154,9 +155,10 @@ def _solved(generator, blocks, step):
 def _block(distribution, source, label, generator, name, noise=1.0, others=()):
     """Rows and noisy labels of a source, times the square root of its weight."""
     draw = distribution.draw if name == "direct" else trapezoid
-    rows = draw(generator, source.rows, len(source.inputs)) * np.sqrt(source.weight * source.inputs)
+    root = math.sqrt(source.weight)
+    rows = draw(generator, source.rows, len(source.inputs))
+    rows *= np.sqrt(source.weight * source.inputs)
     labels = rows @ label
-    root = np.sqrt(source.weight)
     if source.voters:
         labels = root * source.link.of_scores([labels, *(rows @ other for other in others)])
     elif source.link is not None:
@@ -167,7 +169,7 @@ def _block(distribution, source, label, generator, name, noise=1.0, others=()):
         kept = source.keep.kept(generator, labels, rows @ judge / (deviation or 1))
         rows, labels = rows[kept], labels[kept]
     if noise * source.noise:
-        labels += noise * source.noise * np.sqrt(source.weight) * generator.standard_normal(len(rows))
+        labels += noise * source.noise * root * generator.standard_normal(len(rows))
     return Block(rows, labels, name == "bartlett" and rows.shape[0] == rows.shape[1])
 
 

@@ -6,6 +6,7 @@ a seed gives the same numbers whatever the batch size, the number of workers and
 """
 
 import contextlib
+import functools
 import math
 from typing import Any
 
@@ -307,10 +308,17 @@ def _pinned(runs):
     if max((len(p.truth) for run in runs for p in run.problems), default=0) >= _PIN_BELOW:
         return contextlib.nullcontext()
     try:
-        from threadpoolctl import threadpool_limits
+        return _libraries().limit(limits=1, user_api="blas")
     except ImportError:
         return contextlib.nullcontext()
-    return threadpool_limits(1, "blas")
+
+
+@functools.cache
+def _libraries():
+    """Those that share work among threads, looked for once: it takes as long as fifty small fits."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _whole(name, value, low):

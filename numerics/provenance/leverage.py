@@ -17,12 +17,15 @@ scaled down by the ratio of rows: $E A^{-1} = (1 + E[|z|^2 z z^\top] / T_0 + \ld
 """
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 
 from modelcollapse.theory.populations.resolved_directions import EPS, distinct_rows
 
 MOST = 0.75  # of the rows in one subsample
 LEAST = 4  # degrees of freedom T_0 - d - 1 of a subsample, below which its inverse has no stable mean
 _DIRECTIONS = 2000  # drawn in all
+_SMALL_PIVOT = 1e-4
+_potrf, _trtri = get_lapack_funcs(("potrf", "trtri"))
 
 
 def relative_leverage(basis, samples, intercept=True):
@@ -51,9 +54,18 @@ def relative_leverage(basis, samples, intercept=True):
     draws = max(10, _DIRECTIONS // dim)
     for _ in range(draws):
         part = basis[rng.choice(rows, size, replace=False)]
-        part = part - lost * part.mean(axis=0)
-        scatter = np.linalg.eigvalsh(part.T @ part)
-        kept = scatter[scatter > size * EPS]  # entries of at most 1; the fit of least norm ignores a constant column
-        total += np.sum(1 / kept - 1)
+        total += _excess(part - lost * (part.sum(axis=0) / size))
     ratio = total / draws * room / ((rows - size) * dim)
     return float(1 + (ratio - 1) * size / (samples + lost))
+
+
+def _excess(part):
+    """tr (B^{-1} - 1) of B = RᵀR, rows R (n, d), on the directions in which they vary."""
+    scatter = part.T @ part
+    factor, failed = _potrf(scatter)
+    if not failed and factor.diagonal().min() > _SMALL_PIVOT:
+        inverse, _ = _trtri(factor)
+        return np.vdot(inverse, inverse) - len(scatter)
+    values = np.linalg.eigvalsh(scatter)
+    kept = values[values > len(part) * EPS]  # entries of at most 1; the fit of least norm ignores a constant column
+    return np.sum(1 / kept - 1)

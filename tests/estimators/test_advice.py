@@ -29,7 +29,7 @@ def advice():
 
 
 @pytest.fixture
-def fast(monkeypatch):
+def fast(monkeypatch, few_shapes):
     """Three groups in the jackknife: for tests that do not look at intervals."""
     monkeypatch.setattr("modelcollapse.estimators.advice.GROUPS", 3)
 

@@ -36,6 +36,7 @@ def mix(classes=3, real=90, fake=300, dim=6, error=0.3, seed=0):
     return X, names[scores.argmax(axis=1)], origin, clean
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.parametrize("classes", [2, 3, 4])
 def test_it_is_the_ridge_classifier_at_its_weights_and_alpha(classes):
     X, y, origin, _ = mix(classes)
@@ -48,6 +49,7 @@ def test_it_is_the_ridge_classifier_at_its_weights_and_alpha(classes):
     np.testing.assert_allclose(model.coef_, np.atleast_2d(reference.coef_), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_error_rates_are_those_of_leaving_out(classes):
     X, y, origin, _ = mix(classes, real=40, fake=80)
@@ -83,6 +85,7 @@ def test_synthetic_rows_help_and_bad_ones_do_no_harm():
     assert ours < alone + 0.03 < pooled - 0.07
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_zero_one_error_overrules_squares_only_where_it_is_sure(monkeypatch):
     X, y, origin, _ = mix(2)
     usual = mc.CollapseAwareClassifier().fit(X, y, origin=origin)
@@ -97,6 +100,7 @@ def test_zero_one_error_overrules_squares_only_where_it_is_sure(monkeypatch):
     assert ruled.criterion_.endswith("0-1 error")
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_probabilities_searches_scores_pickles():
     X, y, origin, _ = mix(3)
     kind = np.where(origin == "real", "real", "model")
@@ -111,6 +115,7 @@ def test_probabilities_searches_scores_pickles():
     assert again.predict(X).tolist() == search.predict(X).tolist()
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_metadata_is_routed():
     from sklearn import config_context
 
@@ -122,6 +127,7 @@ def test_metadata_is_routed():
         assert pipeline[-1].weights_.keys() == {"real", "model"}
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_kernels_and_single_precision():
     X, y, origin, clean = mix(3, real=30, fake=70)
     model = mc.CollapseAwareClassifier(kernel="rbf", gamma=0.1).fit(X.astype(np.float32), y, origin=origin)

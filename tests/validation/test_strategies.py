@@ -46,7 +46,7 @@ def test_pipelines_stay_within_bounds_and_their_listing_rebuilds_them(model):
     assert scope[listing(model).splitlines()[-1].split(" = ")[0]] == model
 
 
-@QUICK
+@settings(QUICK, max_examples=30)
 @given(strategies.pipelines(max_fits=3, max_samples=40, linked=True))
 def test_pipelines_of_classes_have_errors_and_rates(model):
     """Never NaN; a model with infinite variance behind a link is refused; the score's size does not matter to rates."""
