@@ -20,6 +20,8 @@ os.environ.setdefault(  # kernels of tests run once or twice: their time is the 
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
 )  # the package's own kernels have options of their own
+sys.dont_write_bytecode = False  # a module is compiled once for all processes of the tests, not again in each
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
 
 
