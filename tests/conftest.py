@@ -113,8 +113,8 @@ def fitted_once(monkeypatch):
 
 @pytest.fixture
 def few_shapes(monkeypatch):
-    """Four of fourteen shapes that a truth may have, for tests that do not ask how good the choice of weights is."""
-    shapes = [(0.0, 0.0, False), (0.5, -1.0, False), (-1.0, -1.0, False), (0.5, -1.0, True)]
+    """Four of twenty shapes that a truth may have, for tests that do not ask how good the choice of weights is."""
+    shapes = [(0.0, 0.0, ""), (0.5, -1.0, ""), (-1.0, -1.0, ""), (0.5, -1.0, "fine")]
     monkeypatch.setattr("modelcollapse.numerics.mixes.evidence.SHAPES", shapes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from modelcollapse.numerics.arrays import differentiable
 from modelcollapse.numerics.duals import Dual
 
-__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "plus_diagonal", "solve"]
+__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "inverted", "plus_diagonal", "solve"]
 
 
 @functools.cache
@@ -40,10 +40,7 @@ def inverse(matrix):
     found = definite(matrix)
     if found is None:
         return np.full_like(matrix, np.nan)
-    if not len(matrix):
-        return matrix
-    lower, _ = _lapack("potri")(found, lower=1, overwrite_c=1)
-    return plus_diagonal(lower + lower.T, -np.diag(lower))
+    return inverted(found)
 
 
 def _solve_rule(arguments, results, tangents):
@@ -62,6 +59,14 @@ def solve(matrix, right):
 def factored(factor, right):
     """The solution (n, k) by the factor of `definite`."""
     return _lapack("potrs")(factor, right, lower=1)[0] if len(factor) else right
+
+
+def inverted(factor):
+    """The inverse (n, n) by the factor of `definite`."""
+    if not len(factor):
+        return factor
+    lower, _ = _lapack("potri")(factor, lower=1)
+    return plus_diagonal(lower + lower.T, -np.diag(lower))
 
 
 def diagonal(values):

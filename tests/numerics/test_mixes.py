@@ -12,7 +12,7 @@ from modelcollapse.numerics.mixes.moments import rows_of
 from modelcollapse.numerics.mixes.teachers import informed, known_teachers
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
 from modelcollapse.validation import mix_study
-from modelcollapse.validation.studies.mixes import MixRegime, draw
+from modelcollapse.validation.studies.mixes import LINEAR_TEACHERS, MixRegime, draw
 
 REAL, FAKE, DIM = 25, 40, 6
 ORIGIN = np.repeat([0, 1, 2], [REAL, FAKE, FAKE])
@@ -89,41 +89,45 @@ THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2, -0.7]
 
 def dense(X, y, rows, problem, theta):
     """Log density of all labels and the posterior mean of (intercept, slopes), from the covariance of the rows."""
-    prior = np.exp(theta[0]) * problem.signal + np.exp(theta[10]) * problem.fine
+    first, second = np.exp(theta[0]) * problem.signal, np.exp(theta[10]) * problem.second
+    prior = first + second
     prior[0] = problem.signal[0]
+    held = first / (first + second) if problem.missed else np.ones(DIM + 1)
+    holds = np.array([np.ones(DIM + 1), held, held])
     lost = [np.zeros(DIM + 1)] + [np.exp(theta[4 + 4 * g]) / problem.variances for g in range(2)]
     powers = np.exp([0.0, theta[5], theta[9]])
     Z = np.column_stack([np.ones(len(X)), (X - rows.offset) @ rows.rotation])
-    seen = Z * np.array([(1 + x) ** -h for x, h in zip(lost, powers, strict=True)])[ORIGIN]
+    kept = np.array([(1 + x) ** -h for x, h in zip(lost, powers, strict=True)])
+    seen = Z * (kept * holds)[ORIGIN]
     covariance = seen * prior @ seen.T + np.diag(np.exp(theta[[1, 3, 7]])[ORIGIN])
     for g in range(2):
         at = np.flatnonzero(g + 1 == ORIGIN)
-        own = np.exp(theta[2 + 4 * g]) * problem.own / (1 + lost[g + 1]) ** 2
+        own = np.exp(theta[2 + 4 * g]) * problem.own / (1 + lost[g + 1]) ** 2 + kept[g + 1] ** 2 * first * (1 - held)
         covariance[np.ix_(at, at)] += Z[at] * own @ Z[at].T
     log = sum(multivariate_normal(np.zeros(len(X)), covariance).logpdf(column) for column in y.T)
     return log + np.log(2 * np.pi) * y.size / 2, prior[:, None] * seen.T @ np.linalg.solve(covariance, y)
 
 
-@pytest.mark.parametrize(("u", "v", "fine"), [(0.5, -1.0, True), (0.0, 0.0, False)])
-def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, u, v, fine):
+@pytest.mark.parametrize("shape", [(0.5, -1.0, "fine"), (0.0, 0.0, ""), (0.5, -1.0, "missed")])
+def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, shape):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
-    problem = evidence._problem(rows.moments, rows.variances, u, v, fine, {})
+    problem = evidence._problem(rows.moments, rows.variances, *shape, {})
     found, _ = evidence._evidence(problem, THETA)
     log, mean = dense(X, y, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
-    for j in (4, 10)[: 1 + fine]:  # a control: every hyperparameter is felt
+    for j in (4, 10)[: 1 + bool(shape[2])]:  # a control: every hyperparameter is felt
         assert abs(dense(X, y, rows, problem, THETA + np.eye(11)[j] * 0.1)[0] - log) > 1e-3
 
 
 @pytest.mark.parametrize("seen", [DIM + 1, 4])
-@pytest.mark.parametrize("known", [False, True])
-def test_gradient_of_the_evidence(data, known, seen):
+@pytest.mark.parametrize(("known", "second"), [(False, "fine"), (True, "fine"), (False, "missed"), (True, "missed")])
+def test_gradient_of_the_evidence(data, known, second, seen):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
     given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
-    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, True, given).leading(seen)
+    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, second, given).leading(seen)
     slopes = evidence.negative(problem, THETA)[1]
     numeric = approx_fprime(THETA, lambda theta: evidence.negative(problem, theta)[0], 1e-6)
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
@@ -149,7 +153,8 @@ def searched_once(monkeypatch):
     search, found = evidence._best, {}
 
     def best(problem, theta):
-        arrays = (*problem.moments[0], *problem.moments[1], problem.signal, problem.fine, problem.own, theta)
+        of_labels = (*problem.moments[0], *problem.moments[1], problem.missed)
+        arrays = (*of_labels, problem.signal, problem.second, problem.own, theta)
         key = tuple(np.asarray(array).tobytes() for array in arrays)
         if key not in found:
             found[key] = search(problem, theta)
@@ -178,12 +183,26 @@ def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkey
     """Trees on a kernel, a data set on which the choice shrank too much: the fine part of their labels, half of it the
     truth's, passed for their error."""
     rows, error = study(MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), 20, 77, 26, 20, 7)
-    errors = []
-    plain = [shape for shape in evidence.SHAPES if not shape[2]]
-    for shapes in (evidence.SHAPES, plain):
-        monkeypatch.setattr(evidence, "SHAPES", shapes)
-        errors.append(error(choose(rows, beliefs(rows)).best))
-    assert errors[0] < 0.8 * errors[1]
+    with_fine, plain = errors_by_shapes(monkeypatch, rows, error, ("", "fine"), ("",))
+    assert with_fine < 0.8 * plain
+
+
+@pytest.mark.usefixtures("searched_once")
+def test_what_no_teacher_can_hold_is_not_noise(monkeypatch):
+    """A linear teacher of a kernel student: without a part that the teacher misses, what it leaves of the truth passes
+    for noise of real labels, and its labels are trusted."""
+    rows, error = study(LINEAR_TEACHERS[1], 20, 77, 1)
+    with_missed, without = errors_by_shapes(monkeypatch, rows, error, ("", "fine", "missed"), ("", "fine"))
+    assert with_missed < 0.6 * without
+
+
+def errors_by_shapes(monkeypatch, rows, error, *kinds):
+    """Errors of the choices where the truth may have a second term of some kinds."""
+    every, found = evidence.SHAPES, []
+    for some in kinds:
+        monkeypatch.setattr(evidence, "SHAPES", [shape for shape in every if shape[2] in some])
+        found.append(error(choose(rows, beliefs(rows)).best))
+    return found
 
 
 def drawn(rng, teacher_rows, real=30, fake=300, dim=12, noise=0.5):
@@ -339,7 +358,7 @@ def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     the choice shrinks far too much, unless leave-one-out may say so: mean log error over two data sets 0.4 above, and
     more. Three pairs of shapes, for the time: on equal directions all say nearly the same."""
     monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)
-    monkeypatch.setattr(evidence, "SHAPES", [(0.0, 0.0, False), (0.5, -1.0, False), (0.5, -1.0, True)])
+    monkeypatch.setattr(evidence, "SHAPES", [(0.0, 0.0, ""), (0.5, -1.0, ""), (0.5, -1.0, "fine")])
     logs = []
     for quick in (evidence.QUICK, 0):
         monkeypatch.setattr(evidence, "QUICK", quick)

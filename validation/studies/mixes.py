@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
+from modelcollapse.validation.studies.computer_experiments import BOUNDS, FUNCTIONS
 
-__all__ = ["HELD_OUT", "REGIMES", "TABLES", "Draw", "MixRegime", "draw"]
+__all__ = ["HELD_OUT", "LINEAR_TEACHERS", "REGIMES", "TABLES", "Draw", "MixRegime", "draw"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ TABLES = tuple(
     for teacher, ridge in (("least squares", 0.0), ("ridge", 0.05), ("trees", 0.0))
     for n in (1, 3)
 )
+LINEAR_TEACHERS = tuple(  # of kernel students
+    MixRegime(f"{name}, RBF", "least squares", 1, 60, gamma=0.2 if len(bounds) < 5 else 0.1)
+    for name, bounds in BOUNDS.items()
+)
 
 
 class Draw(NamedTuple):
@@ -105,16 +110,26 @@ def _data(problem):
     if name.startswith("table"):
         X, y = table()
         return _prepared().fit_transform(X), (y - y.mean()) / y.std()
-    if name.startswith("friedman"):
-        which = {"friedman": 1, "friedman 2": 2, "friedman 3": 3}[name]
-        made = getattr(datasets, f"make_friedman{which}")(n_samples=3000, random_state=0)
-        X, y = made
+    if name.startswith("friedman") or name in FUNCTIONS:
+        X, y = _made(name)
         y = (y - y.mean()) / y.std() + 0.3 * np.random.default_rng(0).standard_normal(len(y))
     else:
         X, y = getattr(datasets, f"load_{name.replace(' ', '_')}")(return_X_y=True)
         y = y % 2 if name == "digits" else y
     spread = X.std(axis=0) if name != "digits" else np.full(X.shape[1], 16.0)
     return (X - X.mean(axis=0) * (name != "digits")) / spread, (y - y.mean()) / y.std()
+
+
+def _made(name, rows=3000):
+    """Inputs and noiseless targets of a function."""
+    from sklearn import datasets
+
+    if name in FUNCTIONS:
+        low, high = np.transpose(BOUNDS[name])
+        X = np.random.default_rng(1).uniform(low, high, (rows, len(low)))
+        return X, FUNCTIONS[name](*X.T)
+    which = {"friedman": 1, "friedman 2": 2, "friedman 3": 3}[name]
+    return getattr(datasets, f"make_friedman{which}")(n_samples=rows, random_state=0)
 
 
 def table(rows=8000, seed=0):
