@@ -9,8 +9,9 @@ from modelcollapse.validation.studies.reports import read_records
 
 PAGE = Path(__file__).with_name("mixes.md")
 STUDY = Path(__file__).with_name("mixes.csv")
-HELD_OUT, TABLES = (
-    {(regime.problem, regime.teacher) for regime in regimes} for regimes in (mix_study.HELD_OUT, mix_study.TABLES)
+HELD_OUT, TABLES, LINEAR_TEACHERS = (
+    {(regime.problem, regime.teacher) for regime in regimes}
+    for regimes in (mix_study.HELD_OUT, mix_study.TABLES, mix_study.LINEAR_TEACHERS)
 )
 
 TEXT = """# Which weight for synthetic rows
@@ -47,13 +48,24 @@ Median over regimes of that median, and the worst regime against the better of r
 
 ### Problems that were held out
 
-Looked at seven times: with the method of the first version, with one that fell into a second optimum on kernels
+Looked at eight times: with the method of the first version, with one that fell into a second optimum on kernels
 (digits, above), with one that knew one shape of the truth and believed every provenance, with one that believed its
-model's variances whatever leave-one-out said, and with this one by 9, by 24 and by more data sets. Changes were made
-on the problems above, with one exception: that provenance is refused where the rows contradict it was prompted by
-friedman 3, RBF (a linear teacher of a kernel student), so that its provenance is no longer held out.
+model's variances whatever leave-one-out said, with that of the time before by 9, by 24 and by more data sets, and with
+this one. Changes were made on the problems above and on those of the next table, with one exception: that provenance is
+refused where the rows contradict it was prompted by friedman 3, RBF (a linear teacher of a kernel student), so that its
+provenance is no longer held out; and that it lost there was the reason to look at more problems of its kind, the next
+table.
 
 {short_held_out}
+
+### Linear teachers of kernel students
+
+Six test functions of computer experiments, from nearly linear ones (circuit, piston, borehole) to one of which a plane
+says nothing (curved), labelled by least squares on 60 rows, learned with an RBF kernel. The method was changed on other
+data sets of these and of six further functions: before, it took what a linear teacher leaves out for noise, and its
+labels for the truth. With {few} real rows only.
+
+{linear_teachers}
 
 ### A table of people and models
 
@@ -122,13 +134,16 @@ def page():
     cells = mix_study.rows_of_records(records)
     held_out = {key: row for key, row in cells.items() if key[:2] in HELD_OUT}
     tables = {key: row for key, row in cells.items() if key[:2] in TABLES}
-    made_on = {key: row for key, row in cells.items() if key not in held_out | tables}
+    linear = {key: row for key, row in cells.items() if key[:2] in LINEAR_TEACHERS}
+    made_on = {key: row for key, row in cells.items() if key not in held_out | tables | linear}
     return TEXT.format(
         trials=min(record.trials for record in records),
         most=mix_study.MOST * min(record.trials for record in records),
         short=short(made_on),
         short_held_out=short(held_out),
         short_tables=short(tables),
+        few=min(mix_study.REAL),
+        linear_teachers=every(linear),
         losses=losses(cells),
         every=every(cells),
     )

@@ -63,9 +63,7 @@ def test_the_error_of_a_fit_is_that_of_its_predictions():
 @pytest.mark.usefixtures("few_shapes")
 def test_command_writes_table_and_picture(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(mix_study, "REGIMES", SMALL[:1])
-    for rest in ("HELD_OUT", "TABLES"):
-        monkeypatch.setattr(mix_study, rest, ())
+    monkeypatch.setattr(mix_study, "ALL", SMALL[:1])
     monkeypatch.setattr(mix_study, "REAL", (20,))
     files = ["--output", str(tmp_path / "t.csv"), "--plot", str(tmp_path / "p.png")]
     assert mix_study.main(["--trials", "1", "--workers", "1", *files]) == 0
