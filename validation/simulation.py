@@ -5,14 +5,13 @@ is as small as exactness in law allows (see `samplers`), and addressed by seed, 
 a seed gives the same numbers whatever the batch size, the number of workers and the cluster.
 """
 
-import contextlib
-import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from modelcollapse._progress import Progress
+from modelcollapse.numerics.threads import pinned
 from modelcollapse.theory.populations.spectrum import Spectrum
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
@@ -28,7 +27,6 @@ _BATCH_COST = 2e9
 _WIDEST_BATCH = 256
 _DEVICE_NUMBERS = 2.5e8  # of one dense factor in all trials of a batch: 2 GB
 _DEVICE_DIM = 256
-_PIN_BELOW = 1000
 
 
 def simulate(
@@ -173,7 +171,8 @@ def simulate_each(
     keys = [stream_key(sequence, point) for point in range(max((len(run.problems) for run in runs), default=0))]
     goals = {run: min(first, max_trials) if relative_error is not None else first for run in runs}
     interrupted = False
-    with _pinned(runs), Progress(progress) as bar:
+    size = max((len(problem.truth) for run in runs for problem in run.problems), default=0)
+    with pinned(size), Progress(progress) as bar:
         try:
             while goals:
                 _advance(goals, keys, batch_size, workers, client, bar)
@@ -301,24 +300,6 @@ def _is_free(problems, sampler):
         if sampler_of(problem.distribution, step, sampler) != "student":
             return False
     return True
-
-
-def _pinned(runs):
-    """BLAS on one thread for matrices that are too small to share: measured 4 to 16 times faster on busy machines."""
-    if max((len(p.truth) for run in runs for p in run.problems), default=0) >= _PIN_BELOW:
-        return contextlib.nullcontext()
-    try:
-        return _libraries().limit(limits=1, user_api="blas")
-    except ImportError:
-        return contextlib.nullcontext()
-
-
-@functools.cache
-def _libraries():
-    """Those that share work among threads, looked for once: it takes as long as fifty small fits."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _whole(name, value, low):

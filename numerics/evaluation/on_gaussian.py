@@ -45,7 +45,7 @@ class OnGaussian:
 
     def __init__(self, population, shifts, finite_size):
         self.covariance_of_inputs, self.weights = population.covariance, population.weights
-        self.shifts, self.finite_size = shifts, finite_size
+        self.shifts, self.finite_size, self.size = shifts, finite_size, len(population.weights)
 
     def truth(self):
         return _Weights(np.zeros(len(self.weights)), None)

@@ -60,7 +60,7 @@ class OnRows:
 
     def __init__(self, rows, last):
         self.rows, self.targets, self.last = rows, rows.targets, last
-        self.used, self.roots = {}, {}
+        self.size, self.used, self.roots = len(rows.targets), {}, {}
         self.models, self.media = Memory(MODELS), Memory(MEDIA)
 
     @staticmethod

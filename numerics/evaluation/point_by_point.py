@@ -15,6 +15,7 @@ from modelcollapse.numerics.evaluation.on_rows import OnRows
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.question import refuse_filters
 from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
+from modelcollapse.numerics.threads import on_one_thread
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, leaf_values, read
@@ -47,6 +48,7 @@ class PointQuestion(NamedTuple):
         population = population_of(reading, model.spectrum, bool(np.any(finite_size)))
         return cls(reading, shape, flat, population, tested_inputs(model, inputs))
 
+    @on_one_thread
     def evaluated(self):
         """Bias, variance, those of clean labels, and whether every root was found: five arrays of the grid's shape."""
         points, places = distinct(self.numbers, self.shape)
@@ -58,6 +60,7 @@ class PointQuestion(NamedTuple):
                 line[here] = value
         return [result[places].reshape(self.shape) for result in found]
 
+    @on_one_thread
     def angles(self):
         """Mean angle to the truth, overlap, mean squares of the score and of the truth's, each of the grid's shape."""
         if not hasattr(self.population, "angle"):
@@ -67,6 +70,7 @@ class PointQuestion(NamedTuple):
         found = [self.population.angle(moments, self.tested) for moments in self._moments()]
         return [np.reshape(part, self.shape) for part in np.reshape(found, (-1, 4)).T]
 
+    @on_one_thread
     def by_row(self):
         """The expected squared error of each row of the tested pool, (*grid, rows)."""
         found = [self.population.by_row(moments, self.tested) for moments in self._moments()]
@@ -112,6 +116,7 @@ class PointSlopes:
             if moves:
                 domain.check(f"{name} = {value}", evaluate(value, named))
 
+    @on_one_thread
     def __call__(self, lanes, point):
         """Test error (N,) and its derivatives (symbols, N) at points (symbols, N) of the lanes (N,)."""
         lanes, point = np.asarray(lanes, int), np.asarray(point, float)
@@ -127,6 +132,7 @@ class PointSlopes:
         error, slopes = self(lanes, point)
         return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
 
+    @on_one_thread
     def scales(self):
         """Logarithms of the smallest and the largest ridge between which the last fit changes, (lanes,)."""
         last = self.reading.steps[-1]

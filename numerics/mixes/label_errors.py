@@ -18,6 +18,7 @@ r \Sigma_{all}) / (n + r)$, with r directions and N rows in all, so that $2 (n +
 import numpy as np
 
 from modelcollapse.numerics.mixes.evidence import bounds, negative, posterior, problem_of
+from modelcollapse.numerics.threads import pinned
 
 DRAWS = 1000
 MIDDLE = (0.05, 0.95)
@@ -50,7 +51,8 @@ def label_errors(rows, belief, unit=1.0):
     """
     rng, found = np.random.default_rng(0), {}
     take = rng.choice(len(belief.weights), DRAWS, p=belief.weights)
-    widths = _widths(rows, belief)
+    with pinned(len(rows.variances)):
+        widths = _widths(rows, belief)
     for g in range(1, len(rows.moments)):
         draws = []
         for place, count in zip(*np.unique(take, return_counts=True), strict=True):

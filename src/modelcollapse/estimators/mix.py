@@ -21,6 +21,7 @@ from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
 from modelcollapse.numerics.mixes.moments import Rows, rows_of
 from modelcollapse.numerics.mixes.teachers import informed
 from modelcollapse.numerics.mixes.worth import worth
+from modelcollapse.numerics.threads import pinned
 from modelcollapse.theory.populations import resolved_directions
 from modelcollapse.theory.populations.kernels import enough_memory, kernel_values
 
@@ -115,6 +116,12 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
     None where they are to be chosen; ridges: λ (L,) or None; near: maxima of the evidence of nearly the same rows.
     """
     rows = rows_of(features.values, y, codes, counts, intercept)
+    with pinned(len(rows.variances)):
+        return _fitted(rows, int(np.sum((codes == 0) & (counts > 0))), provenance, weights, ridges, near)
+
+
+def _fitted(rows, real, provenance, weights, ridges, near):
+    """The Mix of Rows of which so many are real; the rest as for `fit_mix`."""
     origins = len(rows.moments)
 
     def penalties(given):
@@ -122,7 +129,6 @@ def fit_mix(features, y, codes, counts, intercept, provenance, weights, ridges=N
         return np.asarray(ridges) * count
 
     alphas = None if ridges is None else penalties
-    real = int(np.sum((codes == 0) & (counts > 0)))
     fixed = None if weights is None else np.array([1.0] + [weights[g] for g in range(1, origins)])
     if real < FEWEST or origins == 1 or not len(rows.variances) or not rows.targets.any():
         return _without_real_rows(rows, np.ones(origins) if fixed is None else fixed, alphas, real)
