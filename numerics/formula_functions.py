@@ -55,7 +55,8 @@ def function(formula):
     quantities = formula.quantities
     lengths = tuple(dict.fromkeys(q.length for q in quantities if q.length))
     symbols = [*(q.symbol for q in quantities), *(length(letter) for letter in lengths)]
-    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING), cse=_shared)
+    shared: Any = _shared  # what SymPy takes, whatever its annotation says
+    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING), cse=shared)
 
     def lowered(**values):
         values = {name: _floating(value) for name, value in formula.named(values).items()}

@@ -134,7 +134,7 @@ def posteriors(rows, known=None, near=None):
     shapes = [shape for shape in SHAPES if not shape[-1] or (len(known) < count and _distinct(s, shape))]
     tried = []
     for shape, places in (near or dict.fromkeys(shapes)).items():
-        problem = _problem(moments, s, *shape, known)
+        problem = _problem(moments, s, shape, known)
         found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in places or thetas]
         thetas = [theta for theta, _ in found]
         tried += [(shape, problem, *one) for one in _apart(found)]
@@ -152,7 +152,7 @@ def posteriors(rows, known=None, near=None):
 def problem_of(rows, shape, known=None):
     """The Problem of rows under a shape (u, v, "", "fine" or "missed"), on the directions that decide."""
     moments, s, _ = _in_units(rows)
-    return _problem(moments, s, *shape, known or {}).leading(_deciding(len(s)) + 1)
+    return _problem(moments, s, shape, known or {}).leading(_deciding(len(s)) + 1)
 
 
 def _in_units(rows):
@@ -181,7 +181,8 @@ def _distinct(s, shape):
     return second != "missed" or np.abs(held / held.sum() - first / first.sum()).sum() / 2 > DISTINCT
 
 
-def _problem(moments, s, u, v, second, known):
+def _problem(moments, s, shape, known):
+    u, v, second = shape
     first = s[: _deciding(len(s))]
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))

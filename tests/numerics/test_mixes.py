@@ -112,7 +112,7 @@ def dense(X, y, rows, problem, theta):
 def test_evidence_and_posterior_are_those_of_the_dense_gaussian(data, shape):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
-    problem = evidence._problem(rows.moments, rows.variances, *shape, {})
+    problem = evidence._problem(rows.moments, rows.variances, shape, {})
     found, _ = evidence._evidence(problem, THETA)
     log, mean = dense(X, y, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
@@ -127,7 +127,7 @@ def test_gradient_of_the_evidence(data, known, second, seen):
     X, y = data
     rows = rows_of(X, y, ORIGIN)
     given = {2: evidence.Known(np.linspace(1, 0.5, DIM + 1), np.linspace(0.1, 0.4, DIM + 1))} if known else {}
-    problem = evidence._problem(rows.moments, rows.variances, 0.5, -1.0, second, given).leading(seen)
+    problem = evidence._problem(rows.moments, rows.variances, (0.5, -1.0, second), given).leading(seen)
     slopes = evidence.negative(problem, THETA)[1]
     numeric = approx_fprime(THETA, lambda theta: evidence.negative(problem, theta)[0], 1e-6)
     np.testing.assert_allclose(slopes, numeric, rtol=1e-4, atol=2e-4)
