@@ -62,10 +62,10 @@ def factored(factor, right):
 
 
 def inverted(factor):
-    """The inverse (n, n) by the factor of `definite`."""
+    """The inverse (n, n) by the factor of `definite`, whose memory it takes."""
     if not len(factor):
         return factor
-    lower, _ = _lapack("potri")(factor, lower=1)
+    lower, _ = _lapack("potri")(factor, lower=1, overwrite_c=1)
     return plus_diagonal(lower + lower.T, -np.diag(lower))
 
 

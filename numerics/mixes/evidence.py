@@ -381,4 +381,5 @@ def _inverse(matrix):
     factor = definite(matrix)
     if factor is None:
         raise np.linalg.LinAlgError("moments of the rows are beyond double precision; standardise the inputs")
-    return inverted(factor), 2 * np.log(factor.diagonal()).sum()
+    log_determinant = 2 * np.log(factor.diagonal()).sum()
+    return inverted(factor), log_determinant
