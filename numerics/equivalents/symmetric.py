@@ -11,11 +11,11 @@ import numpy as np
 from modelcollapse.numerics.arrays import differentiable
 from modelcollapse.numerics.duals import Dual
 
-__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "inverted", "plus_diagonal", "solve"]
+__all__ = ["definite", "diagonal", "diagonal_of", "factored", "inverse", "inverted", "lapack", "plus_diagonal", "solve"]
 
 
 @functools.cache
-def _lapack(name) -> Any:
+def lapack(name) -> Any:
     """A LAPACK routine in double precision."""
     from scipy.linalg import get_lapack_funcs
 
@@ -26,7 +26,7 @@ def definite(matrix):
     """The lower Cholesky factor of a matrix (n, n), None if it is not positive definite."""
     if not len(matrix):
         return matrix
-    found, failed = _lapack("potrf")(matrix, lower=1)
+    found, failed = lapack("potrf")(matrix, lower=1)
     return None if failed or not np.isfinite(found[-1, -1]) else found
 
 
@@ -58,14 +58,14 @@ def solve(matrix, right):
 
 def factored(factor, right):
     """The solution (n, k) by the factor of `definite`."""
-    return _lapack("potrs")(factor, right, lower=1)[0] if len(factor) else right
+    return lapack("potrs")(factor, right, lower=1)[0] if len(factor) else right
 
 
 def inverted(factor):
     """The inverse (n, n) by the factor of `definite`, whose memory it takes."""
     if not len(factor):
         return factor
-    lower, _ = _lapack("potri")(factor, lower=1, overwrite_c=1)
+    lower, _ = lapack("potri")(factor, lower=1, overwrite_c=1)
     return plus_diagonal(lower + lower.T, -np.diag(lower))
 
 

@@ -23,11 +23,8 @@ itself. Derived here.
 Maxima. The evidence has more than one: a large truth that the generators shrink, say, or a small one that real labels
 hide in noise. It is maximised from each of STARTS, and all maxima under all shapes count by their evidence.
 
-Evidence. With $S = G_g / \sigma_g^2$ the information of an origin, $\delta_g$ integrated out leaves $N_g = (B_g^{-1} +
-S)^{-1} B_g^{-1} S$ (symmetric) about $\rho w$, so that $w$ has the posterior covariance $V = (A^{-1} + \sum_g \rho_g
-N_g \rho_g)^{-1}$ and mean $m$: matrices of the size of the inputs, whatever the number of rows. The gradient of the
-log evidence is, by Fisher's identity, the posterior mean of that of the complete likelihood, such as $\frac12 \sum_j
-(E w_j^2 / A_j - 1)$ for $\log a$. Derived here.
+Evidence. `modelcollapse.numerics.mixes.likelihood` has it, with its gradient, from matrices of the size of the inputs,
+or of the number of real rows where these are few, whatever the number of the others.
 
 Risk. Whatever fit $\hat w$ is proposed, its posterior expected error is $\|\hat w - m\|_\Sigma^2 + tr\, \Sigma V$.
 """
@@ -37,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from modelcollapse.numerics.equivalents.symmetric import definite, inverted
+from modelcollapse.numerics.mixes.likelihood import label_error, moved, origin_of, samples, truth
 from modelcollapse.numerics.mixes.moments import pooled
 
 _PAIRS = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of columns
@@ -45,6 +42,7 @@ SHAPES = [(*pair, "") for pair in _PAIRS] + [(u, v, "fine") for u, v in _PAIRS i
 SHAPES += [(u, v, "missed") for u, v in _PAIRS if u]
 LEADING = 100  # directions that decide about the hyperparameters where there are more than QUICK; else all do
 QUICK = 200
+COST = 240_000  # directions times the square of few rows up to which all decide; less time than QUICK by themselves
 MOST = 600  # directions that the posterior sees
 _VAGUE = 100.0  # prior variance of the intercept, in units of the labels' variance
 # prior medians and widths of logarithms, variances in units of the labels', κ in that of the mean variance of inputs
@@ -89,24 +87,17 @@ class Posterior(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """moments: of the directions seen, labels in units of their spread; variances: s_j over their mean, (p,), inf for
+    """samples: of the directions seen, labels in units of their spread; variances: s_j over their mean, (p,), inf for
     the intercept; signal (p,), second (p,), own (p,): shapes of the two terms of A and of B_g / ρ²; known: what
     provenance says, for every origin; missed: whether teachers miss the second term."""
 
-    moments: list
+    samples: list
     variances: np.ndarray
     signal: np.ndarray
     second: np.ndarray
     own: np.ndarray
     known: list
     missed: bool
-
-    def leading(self, size):
-        """The same of the first directions."""
-        moments = [m._replace(gram=m.gram[:size, :size], cross=m.cross[:size]) for m in self.moments]
-        known = [k and k._replace(factors=k.factors[:size], variances=k.variances[:size]) for k in self.known]
-        seen = {name: getattr(self, name)[:size] for name in ("variances", "signal", "second", "own")}
-        return self._replace(moments=moments, known=known, **seen)
 
 
 class Posteriors(NamedTuple):
@@ -129,21 +120,21 @@ def posteriors(rows, known=None, near=None):
     known: dict from origin (1, 2, ...) to Known; near: maxima of nearly the same rows, next to which to look.
     """
     known, count = known or {}, len(rows.moments) - 1
-    moments, s, unit = _in_units(rows)
+    every, decide = _seen(rows, MOST), _seen(rows, _deciding(rows))
     thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
-    shapes = [shape for shape in SHAPES if not shape[-1] or (len(known) < count and _distinct(s, shape))]
+    shapes = [shape for shape in SHAPES if not shape[-1] or (len(known) < count and _distinct(decide.variances, shape))]
     tried = []
     for shape, places in (near or dict.fromkeys(shapes)).items():
-        problem = _problem(moments, s, shape, known)
-        found = [_best(problem.leading(_deciding(len(s)) + 1), theta) for theta in places or thetas]
+        problem = _problem(decide, decide, shape, known)
+        found = [_best(problem, theta) for theta in places or thetas]
         thetas = [theta for theta, _ in found]
-        tried += [(shape, problem, *one) for one in _apart(found)]
+        tried += [(shape, *one) for one in _apart(found)]
     logs = np.array([log_evidence for *_, log_evidence in tried])
     weights = np.exp(logs - logs.max())
     kept = np.flatnonzero(weights > _DOUBT * weights.sum())
-    each, shapes = [], []
-    for shape, problem, theta, _ in (tried[i] for i in kept):
-        one = posterior(problem, theta)
+    each, shapes, unit = [], [], every.unit
+    for shape, theta, _ in (tried[i] for i in kept):
+        one = posterior(_problem(every, decide, shape, known), theta)
         each.append(one._replace(mean=one.mean * unit, errors=[(gap * unit, V) for gap, V in one.errors]))
         shapes.append(shape)
     return Posteriors(each, weights[kept] / weights[kept].sum(), shapes, unit, float(logs.max()))
@@ -151,45 +142,71 @@ def posteriors(rows, known=None, near=None):
 
 def problem_of(rows, shape, known=None):
     """The Problem of rows under a shape (u, v, "", "fine" or "missed"), on the directions that decide."""
-    moments, s, _ = _in_units(rows)
-    return _problem(moments, s, shape, known or {}).leading(_deciding(len(s)) + 1)
+    decide = _seen(rows, _deciding(rows))
+    return _problem(decide, decide, shape, known or {})
 
 
-def _in_units(rows):
-    """Moments of the directions seen, in units of the labels' spread; variances (p,); the units (k,)."""
-    seen = slice(0, min(MOST, len(rows.variances)) + 1)
-    every = pooled(rows)
+class _Seen(NamedTuple):
+    """Samples of the first p directions, labels in units of their spread; variances (p,); the units (k,)."""
+
+    samples: list
+    variances: np.ndarray
+    unit: np.ndarray
+
+
+def _seen(rows, most):
+    size, every = min(most, _directions(rows)), pooled(rows)
+    part = slice(0, size + 1)
     unit = np.sqrt(every.squares / every.rows)
     unit = np.where(unit > 0, unit, 1.0)
     moments = [
-        moment._replace(gram=moment.gram[seen, seen], cross=moment.cross[seen] / unit, squares=moment.squares / unit**2)
+        moment._replace(gram=moment.gram[part, part], cross=moment.cross[part] / unit, squares=moment.squares / unit**2)
         for moment in rows.moments
     ]
-    return moments, rows.variances[: seen.stop - 1], unit
+    return _Seen(samples(moments, _few(rows, size)), rows.variances[:size], unit)
 
 
-def _deciding(directions):
-    return directions if directions <= QUICK else LEADING
+def _others(rows):
+    """How many rows there are beside those of the largest origin."""
+    counts = [moment.rows for moment in rows.moments]
+    return sum(counts) - max(counts)
+
+
+def _few(rows, directions):
+    """Whether they are so few that matrices of their number do, and the directions are uncorrelated."""
+    return 2 * _others(rows) <= directions <= rows.uncorrelated
+
+
+def _directions(rows):
+    """How many directions the posterior sees."""
+    return min(MOST, rows.uncorrelated if _few(rows, rows.uncorrelated) else len(rows.variances))
+
+
+def _deciding(rows):
+    """How many of them decide about the hyperparameters."""
+    directions, few = _directions(rows), _others(rows)
+    most = COST // few**2 if few and _few(rows, directions) else QUICK
+    return directions if directions <= max(most, QUICK) else LEADING
 
 
 def _distinct(s, shape):
     """Whether a part that teachers miss lies in other directions than what they hold: the total variation between
     them."""
     u, _, second = shape
-    first = s[: _deciding(len(s))]
-    held = first ** (u + 1)
-    return second != "missed" or np.abs(held / held.sum() - first / first.sum()).sum() / 2 > DISTINCT
+    held = s ** (u + 1)
+    return second != "missed" or np.abs(held / held.sum() - s / s.sum()).sum() / 2 > DISTINCT
 
 
-def _problem(moments, s, shape, known):
-    u, v, second = shape
-    first = s[: _deciding(len(s))]
+def _problem(seen, decide, shape, known):
+    """Of the directions seen; sizes are of those that decide."""
+    (u, v, second), s, first = shape, seen.variances, decide.variances
     signal = np.append(_VAGUE, s**u / np.sum(first ** (u + 1)))
     plain = np.append(1 / len(first), s**v / np.sum(first ** (v + 1)))
     terms = {"": 0 * s, "fine": plain[1:], "missed": np.full(len(s), 1 / np.sum(first))}
-    told = [known.get(g) for g in range(1, len(moments))]
+    told = [known.get(g) for g in range(1, len(seen.samples))]
+    told = [k and k._replace(factors=k.factors[: len(signal)], variances=k.variances[: len(signal)]) for k in told]
     scaled = np.append(np.inf, s / first.mean())
-    return Problem(moments, scaled, signal, np.append(0.0, terms[second]), plain, told, second == "missed")
+    return Problem(seen.samples, scaled, signal, np.append(0.0, terms[second]), plain, told, second == "missed")
 
 
 def _start(count, known, ridge):
@@ -227,9 +244,9 @@ def bounds(count):
 
 def negative(problem, theta):
     """The negative log evidence, prior of θ included, and its gradient."""
-    post, gradient = _evidence(problem, theta, slopes=True)
+    log_evidence, gradient = _evidence(problem, theta, slopes=True)
     penalty, slope = _prior(problem, theta)
-    return penalty - post.log_evidence, slope - gradient
+    return penalty - log_evidence, slope - gradient
 
 
 def _prior(problem, theta):
@@ -246,140 +263,62 @@ def _prior(problem, theta):
 def posterior(problem, theta):
     """The Posterior at hyperparameters θ = (log a, log σ², then log b_g, log σ_g², log κ_g, log h_g for every g, and
     log c)."""
-    post, _ = _evidence(problem, theta)
+    post = _evidence(problem, theta)
     penalty, _ = _prior(problem, theta)
     return post._replace(log_evidence=post.log_evidence - penalty)
 
 
 def _evidence(problem, theta, slopes=False):
-    """The Posterior without the prior of θ; with slopes, the gradient of its log evidence in place of the errors."""
-    count, outputs = len(problem.known), problem.moments[0].cross.shape[1]
-    second = np.exp(theta[-1]) * problem.second
-    A = np.exp(theta[0]) * problem.signal + second
-    A[0] = _VAGUE
-    noise = np.exp(theta[1])
-    real = problem.moments[0]
-    informations, told = [real.gram / noise], real.cross / noise
-    lost = outputs * real.rows * np.log(noise) + real.squares.sum() / noise
-    held = 1 - second / A if problem.missed else np.ones_like(A)
-    parts = []
-    for g in range(count):
-        part = _origin(problem, theta, g, A, held)
-        parts.append(part)
-        informations.append(part.factors[:, None] * part.information * part.factors)
-        told = told + part.factors[:, None] * part.told
-        lost += part.lost
-    root = np.sqrt(A)
-    P = np.eye(len(A)) + root[:, None] * sum(informations) * root
-    inverse, log_determinant = _inverse(P)
-    V = root[:, None] * inverse * root
-    mean = V @ told
-    lost += outputs * log_determinant - np.vdot(told, mean)
-    gradient = np.zeros_like(theta)
-    squares = (mean**2).sum(axis=1) + outputs * V.diagonal()
-    uneven, share = (squares[1:] / A[1:] - outputs) / 2, second[1:] / A[1:]
-    gradient[0], gradient[-1] = uneven @ (1 - share), uneven @ share
-    gradient[1] = ((_residual(real, mean) + outputs * np.vdot(real.gram, V)) / noise - outputs * real.rows) / 2
-    errors = []
-    for g, part in enumerate(parts):
-        if slopes:
-            gradient[[*range(2 + 4 * g, 6 + 4 * g), 0, -1]] += _slopes(problem, theta, g, part, mean, V, held)
-        else:
-            errors.append(_label_error(problem, g, part, mean, V))
-    return Posterior(-lost / 2, theta, mean, V, informations, A, noise, errors), gradient
+    """The Posterior without the prior of θ; with slopes, the gradient of its log evidence in place of all but that."""
+    first, second = np.exp(theta[0]) * problem.signal, np.exp(theta[-1]) * problem.second
+    first[0] = _VAGUE
+    A, none = first + second, np.zeros_like(first)
+    held, gone = (first / A, second / A) if problem.missed else (none + 1, none)
+    noise = float(np.exp(theta[1]))
+    origins = [origin_of(problem.samples[0], none, none, noise, np.ones_like(A))]
+    origins += [_teacher(problem, theta, g, A * gone, held) for g in range(len(problem.known))]
+    V, mean, lost = truth(A, origins)
+    if slopes:
+        return -lost / 2, _slopes(problem, theta, origins, V, mean, A, second / A, gone)
+    V = V.dense()
+    errors = [label_error(one, V, mean) for one in origins[1:]]
+    return Posterior(-lost / 2, theta, mean, V, [one.information() for one in origins], A, noise, errors)
 
 
-class _Origin(NamedTuple):
-    """own: B (p,); missed: the share of B that what is missed adds, (p,); noise: σ_g²; factors: ρ (p,); information: N
-    (p, p); told: N's right-hand side (p, k); lost: -2 log likelihood; spread: D (p, p), posterior covariance of δ given
-    w."""
-
-    own: np.ndarray
-    missed: np.ndarray
-    noise: float
-    factors: np.ndarray
-    information: np.ndarray
-    told: np.ndarray
-    lost: float
-    spread: np.ndarray
-
-
-def _origin(problem, theta, g, A, held):
-    """The _Origin under the variances A (p,) of the truth, of which its teacher can hold the shares R = held (p,)."""
-    moment, outputs = problem.moments[1 + g], problem.moments[0].cross.shape[1]
+def _teacher(problem, theta, g, lost, held):
+    """The Origin of synthetic rows of a truth of which their teacher can hold the shares R = held (p,), but not the
+    variances A (1 - R) = lost (p,)."""
     amplitude, noise, ridge, power = np.exp(theta[2 + 4 * g : 6 + 4 * g])
-    known, lost_share = problem.known[g], ridge / problem.variances
-    if known is None:
-        factors = (1 + lost_share) ** -power
-        B, apart = amplitude * problem.own * (1 + lost_share) ** -2, factors**2 * A * held * (1 - held)
-        factors, B, apart = factors * held, B + apart, apart / (B + apart)
+    known = problem.known[g]
+    if known is not None:
+        own, factors, missed = amplitude * known.variances, known.factors, np.zeros_like(held)
     else:
-        factors, B, apart = known.factors, amplitude * known.variances, np.zeros_like(A)
-    root = np.sqrt(B)
-    S, c = moment.gram / noise, moment.cross / noise
-    T = np.eye(len(B)) + root[:, None] * S * root
-    inverse, log_determinant = _inverse(T)
-    spread = root[:, None] * inverse * root
-    information = (inverse / root[:, None] * root) @ S
-    told = c - S @ (spread @ c)
-    lost = outputs * (moment.rows * np.log(noise) + log_determinant)
-    lost += moment.squares.sum() / noise - np.vdot(c, spread @ c)
-    return _Origin(B, apart, noise, factors, (information + information.T) / 2, told, lost, spread)
+        x = ridge / problem.variances
+        factors = (1 + x) ** -power
+        apart = factors**2 * lost * held
+        own = amplitude * problem.own * (1 + x) ** -2 + apart
+        factors, missed = factors * held, apart / own
+    return origin_of(problem.samples[1 + g], own, missed, noise, factors)
 
 
-def _slopes(problem, theta, g, part, mean, V, held):
-    """∂ log evidence / ∂ (log b, log σ_g², log κ, log h, log a, log c), of the last two only what the origin adds."""
-    moment, outputs = problem.moments[1 + g], mean.shape[1]
-    E = part.own[:, None] * part.information
-    own = part.spread @ (moment.cross / part.noise) - E @ (part.factors[:, None] * mean)
-    scaled = part.factors[:, None] * V
-    lost = E @ scaled
-    spread = part.spread.diagonal() + (lost * E) @ part.factors
-    own_squares = (own**2).sum(axis=1) + outputs * spread
-    sees = part.factors[:, None] * mean + own
-    through = scaled - lost  # covariance of ρw + δ with w
-    uneven = own_squares / part.own - outputs
-    # tr S Cov(ρw + δ), as S (1 - BN) = N
-    spread_seen = np.vdot(moment.gram, part.spread) / part.noise + np.vdot(part.information, through * part.factors)
-    residual = moment.cross - moment.gram @ sees
-    moved = (residual * mean).sum(axis=1) - outputs * (moment.gram * through).sum(axis=0)
-
-    def along(change):
-        """∂ log evidence where log ρ changes by `change` (p,)."""
-        base = part.factors * change
-        return base @ moved / part.noise
-
-    told = problem.known[g] is not None
-    ridge, power = (0.0, 0.0) if told else np.exp(theta[4 + 4 * g : 6 + 4 * g])
-    x, gone = ridge / problem.variances, (1 - held) * (not told)
-    by_ridge, by_power = -power * x / (1 + x), -power * np.log1p(x)
-    return (
-        uneven @ (1 - part.missed) / 2,
-        (_residual(moment, sees) / part.noise + outputs * (spread_seen - moment.rows)) / 2,
-        along(by_ridge) + uneven @ (part.missed * by_ridge - (1 - part.missed) * x / (1 + x)),
-        along(by_power) + uneven @ (part.missed * by_power),
-        along(gone) + uneven @ (part.missed * gone) / 2,
-        along(-gone) + uneven @ (part.missed * (1 - gone)) / 2,
-    )
-
-
-def _label_error(problem, g, part, mean, V):
-    """Mean and covariance of ρw + δ - w."""
-    E = part.own[:, None] * part.information
-    own = part.spread @ (problem.moments[1 + g].cross / part.noise) - E @ (part.factors[:, None] * mean)
-    through = np.diag(part.factors - 1) - E * part.factors
-    return (part.factors - 1)[:, None] * mean + own, part.spread + through @ V @ through.T
-
-
-def _residual(moment, mean):
-    """Σ f (y - z·w)² over the rows of an origin and the outputs."""
-    return moment.squares.sum() - 2 * np.vdot(moment.cross, mean) + np.vdot(mean, moment.gram @ mean)
-
-
-def _inverse(matrix):
-    """Inverse and log determinant of the identity plus a positive semidefinite matrix (p, p)."""
-    factor = definite(matrix)
-    if factor is None:
-        raise np.linalg.LinAlgError("moments of the rows are beyond double precision; standardise the inputs")
-    log_determinant = 2 * np.log(factor.diagonal()).sum()
-    return inverted(factor), log_determinant
+def _slopes(problem, theta, origins, V, mean, A, second, gone):
+    """∂ log evidence / ∂ θ; second (p,): share of the second term of A; gone (p,): 1 - R."""
+    gradient, diagonal = np.zeros_like(theta), V.diagonal()
+    uneven = (((mean**2).sum(axis=1) + mean.shape[1] * diagonal) / A - mean.shape[1])[1:] / 2
+    gradient[0], gradient[-1] = uneven @ (1 - second[1:]), uneven @ second[1:]
+    found = [moved(*pair, V, mean, diagonal) for pair in zip(problem.samples, origins, strict=True)]
+    gradient[1] = found[0].noise
+    for g, by in enumerate(found[1:]):
+        told, missed = problem.known[g] is not None, origins[1 + g].missed
+        ridge, power = (0.0, 0.0) if told else np.exp(theta[4 + 4 * g : 6 + 4 * g])
+        x, away = ridge / problem.variances, gone * (not told)
+        by_ridge, by_power = -power * x / (1 + x), -power * np.log1p(x)
+        gradient[2 + 4 * g : 6 + 4 * g] = (
+            by.own @ (1 - missed),
+            by.noise,
+            by.factors @ by_ridge + 2 * by.own @ (missed * by_ridge - (1 - missed) * x / (1 + x)),
+            by.factors @ by_power + 2 * by.own @ (missed * by_power),
+        )
+        gradient[0] += by.factors @ away + by.own @ (missed * away)
+        gradient[-1] += by.own @ (missed * (1 - away)) - by.factors @ away
+    return gradient

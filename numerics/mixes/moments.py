@@ -17,6 +17,7 @@ import numpy as np
 from modelcollapse.theory.populations.resolved_directions import of_columns
 
 CHUNK = 20_000  # rows
+ROUNDING = 1e-8  # a correlation that is none
 SCORED = 5_000  # real rows that are left out one by one, at most
 
 
@@ -34,7 +35,8 @@ class Rows(NamedTuple):
 
     moments: of every origin, the real one first; variances: of the inputs along the r directions, descending, (r,);
     features: of the real rows that are scored, (n, r), targets (n, k), counts (n,); rotation (d, r), offset (d,);
-    intercept: whether there is one (index 0 of the moments is zero if not).
+    intercept: whether there is one (index 0 of the moments is zero if not); uncorrelated: the number of leading
+    directions that are so over all rows, up to ROUNDING (the small ones of a kernel are rounding's).
     """
 
     moments: list
@@ -45,6 +47,7 @@ class Rows(NamedTuple):
     rotation: np.ndarray
     offset: np.ndarray
     intercept: bool
+    uncorrelated: int
 
 
 def rows_of(X, y, origin, counts=None, intercept=True):
@@ -64,13 +67,32 @@ def rows_of(X, y, origin, counts=None, intercept=True):
     offset = counts @ X / counts.sum() if intercept else np.zeros(X.shape[1])
     raw = [_summed(X, y, counts, np.flatnonzero(origin == g), offset, intercept) for g in range(origin.max() + 1)]
     total = np.sum([moment.gram[1:, 1:] for moment in raw], axis=0)
-    variances, rotation = of_columns(total / counts.sum())
+    variances, rotation = _directions(total / counts.sum())
     moments = [_rotated(moment, rotation) for moment in raw]
+    uncorrelated = max(_uncorrelated(np.sum([moment.gram for moment in moments], axis=0)) - 1, 0)
     real = np.flatnonzero((origin == 0) & (counts > 0))
     if len(real) > SCORED:
         real = np.sort(np.random.default_rng(0).choice(real, SCORED, replace=False))
     features = (X[real] - offset) @ rotation
-    return Rows(moments, variances, features, y[real], counts[real], rotation, offset, bool(intercept))
+    return Rows(moments, variances, features, y[real], counts[real], rotation, offset, bool(intercept), uncorrelated)
+
+
+def _directions(covariance):
+    """Variances (r,), descending, and directions (d, r): the columns themselves where they are uncorrelated already."""
+    variances = covariance.diagonal()
+    if _uncorrelated(covariance) < len(variances):
+        return of_columns(covariance)
+    order = np.argsort(-variances, kind="stable")
+    order = order[variances[order] > 0]
+    return variances[order], np.eye(len(variances))[:, order]
+
+
+def _uncorrelated(gram):
+    """The number of leading columns that are uncorrelated, up to ROUNDING."""
+    lengths = np.sqrt(gram.diagonal())
+    lengths = np.where(lengths > 0, lengths, np.inf)
+    before = np.abs(np.tril(gram / lengths / lengths[:, None], -1)).max(axis=1, initial=0.0)
+    return int(np.argmax(np.append(before, np.inf) > ROUNDING))
 
 
 def pooled(rows, weights=None):

@@ -27,13 +27,13 @@ MARKS = {"real": mc.Provenance(), "model": None}
 @pytest.fixture
 def seen(monkeypatch):
     """Numbers of BLAS threads whenever a matrix is factored, in a process that has two."""
-    found, lapack = [], symmetric._lapack
+    found, lapack = [], symmetric.lapack
 
     def watched(name):
         found.append(number_of_threads())
         return lapack(name)
 
-    monkeypatch.setattr(symmetric, "_lapack", watched)
+    monkeypatch.setattr(symmetric, "lapack", watched)
     with threadpoolctl.threadpool_limits(2, "blas"):
         yield found
 
