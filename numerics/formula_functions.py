@@ -56,7 +56,8 @@ def function(formula):
     lengths = tuple(dict.fromkeys(q.length for q in quantities if q.length))
     symbols = [*(q.symbol for q in quantities), *(length(letter) for letter in lengths)]
     shared: Any = _shared  # what SymPy takes, whatever its annotation says
-    compute = sympy.lambdify(symbols, expression, modules=[TABLE, "jax"], printer=_Printer(PRINTING), cse=shared)
+    names = {"modules": [TABLE, "jax"], "printer": _Printer(PRINTING)}
+    compute = sympy.lambdify(symbols, expression, **names, cse=shared, docstring_limit=0)  # nobody reads its docstring
 
     def lowered(**values):
         values = {name: _floating(value) for name, value in formula.named(values).items()}

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import gc
+import importlib
 import linecache
 import os
 import pickle
@@ -23,6 +24,30 @@ os.environ.setdefault(  # kernels of tests run once or twice: their time is the 
 sys.dont_write_bytecode = False  # a module is compiled once for all processes of the tests, not again in each
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
+os.environ.setdefault("MPLCONFIGDIR", os.environ["XDG_CACHE_HOME"])  # one for all processes: the list of fonts is long
+
+HALVES = (  # of what takes long to import
+    ("sympy", "matplotlib.figure", "pandas", "distributed", "polars"),
+    ("scipy.stats", "jax", "sklearn.calibration", "sklearn.utils.estimator_checks"),
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session):
+    """Of two workers, each begins at a half of the modules: on a new installation the first to come compiles them.
+
+    They would collect in step, and both compile all. What cannot be imported is reported when it is collected.
+    """
+    worker, wanted = os.environ.get("PYTEST_XDIST_WORKER"), session.config.getini("testpaths")
+    if worker is None or {Path(name).name for name in session.config.args} != {Path(name).name for name in wanted}:
+        return  # one process, or a part of the tests
+    second = int(worker.removeprefix("gw")) % 2
+    files = sorted(Path(__file__).parent.glob("*/test_*.py"))
+    sys.path[:0] = dict.fromkeys(str(file.parent) for file in files)
+    gc.disable()
+    for name in (*HALVES[second], *HALVES[1 - second], *(file.stem for file in files[len(files) // 2 * second :])):
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 def pytest_collectstart():

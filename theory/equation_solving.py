@@ -113,7 +113,7 @@ class _Found:
         if missing:
             raise TypeError(f"the symbol {missing[0]} is free; give its value in values={{{missing[0]}: ...}}")
         replaced = expression.xreplace(dict(zip(letters, stand_ins, strict=True)))
-        compute = sympy.lambdify(stand_ins, replaced, "numpy")
+        compute = sympy.lambdify(stand_ins, replaced, "numpy", docstring_limit=0)
         with np.errstate(all="ignore"):
             return compute(*(self.known[_key(letter)] for letter in letters))
 
