@@ -234,6 +234,17 @@ def test_kernels_compile_by_options_of_their_own_only_where_xla_has_them(monkeyp
     assert asked == [True]
 
 
+def test_options_that_the_user_names_are_the_users(monkeypatch):
+    named, ours = "xla_backend_optimization_level", {"xla_cpu_use_fusion_emitters": False}
+    for flags, options in (
+        ("--xla_cpu_multi_thread_eigen=true", {**ours, named: 1}),
+        (f"--{named}=0", ours),
+        (f"--{named}=0 --xla_cpu_use_fusion_emitters=true", None),
+    ):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        assert arrays._compiler_options.__wrapped__() == options
+
+
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):
     import gc
 
