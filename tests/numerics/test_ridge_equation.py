@@ -116,11 +116,11 @@ def test_samples_in_a_spectral_gap_keep_their_digits():
             assert certified(eigenvalues, multiplicity, T, ridge, kappa)
 
 
-def test_one_hundred_thousand_eigenvalues():
-    eigenvalues = np.arange(1.0, 100_001) ** -4
-    (kappa,), converged, _ = solved(eigenvalues, np.ones(100_000), 5000.0, 1e-8)
+def test_twenty_thousand_eigenvalues():
+    eigenvalues = np.arange(1.0, 20_001) ** -4
+    (kappa,), converged, _ = solved(eigenvalues, np.ones(20_000), 5000.0, 1e-8)
     assert converged.all()
-    assert certified(eigenvalues, np.ones(100_000), 5000.0, 1e-8, kappa, digits=40)
+    assert certified(eigenvalues, np.ones(20_000), 5000.0, 1e-8, kappa, digits=40)
 
 
 def test_one_tail_atom_stands_for_an_infinite_tail():
