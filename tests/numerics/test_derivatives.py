@@ -72,11 +72,12 @@ def test_lowered_function_composes_with_jit_grad_and_vmap(name, model, at):
     error = lower(model, tuple(at))
     slopes = mc.gradient(model, at)
     with jax.enable_x64(True):
-        composed = jax.jit(jax.vmap(jax.value_and_grad(error, argnums=tuple(range(len(at))))))
-        values, reverse = composed(*(np.array([p, 1.1 * p, p]) for p in at.values()))
-    assert values[0] == values[2] != values[1]
-    assert float(values[0]) == pytest.approx(mc.predict(model, at).test_error, rel=1e-12)
-    assert [float(g[0]) for g in reverse] == pytest.approx([slopes[symbol] for symbol in at], rel=1e-9)
+        point = [float(value) for value in at.values()]
+        value, reverse = jax.jit(jax.value_and_grad(error, argnums=tuple(range(len(at)))))(*point)
+        batched = jax.jit(jax.vmap(error))(*(np.full(3, p) for p in point))
+    assert float(value) == pytest.approx(mc.predict(model, at).test_error, rel=1e-12)
+    assert [float(g) for g in reverse] == pytest.approx([slopes[symbol] for symbol in at], rel=1e-9)
+    np.testing.assert_allclose(batched, float(value), rtol=1e-12)
 
 
 def test_gradients_broadcast():
