@@ -371,9 +371,8 @@ def test_limit_of_many_ridge_generations():
 
     The slowest direction keeps e^(−50) of itself after two thousand generations.
     """
-    T, ridge, noise = 80, 0.02, 0.3
-    kappa = plain_kappa(EIGENVALUES, T, ridge)
-    s = EIGENVALUES
+    s, T, ridge, noise = EIGENVALUES, 80, 0.02, 0.3
+    kappa = plain_kappa(s, T, ridge)
     v = noise**2 / (T - 2 * np.sum(s**2 / ((s + kappa) * (2 * s + kappa))))
     limit = np.sum(s * SIGNAL) + v * np.sum(s**2 / (kappa * (2 * s + kappa)))
     assert mc.predict(mc.chain(mc.truth(POWER_LAW), 2000, T, noise, ridge)).test_error == pytest.approx(limit, rel=1e-9)
@@ -392,12 +391,10 @@ def test_many_fits_meet_no_recursion_limit(few_frames):
     models = [mc.truth(mc.isotropic(20))]
     for _ in range(80):
         models.append(mc.fit(models[-1].label(100, 0.1)))
-    model = models[-1]
-    assert mc.predict(model).test_error == pytest.approx(80 * 0.01 * 20 / 80, rel=1e-10)
-    assert len(repr(model)) < 200
-    assert hash(model) != hash(models[-2])
+    assert mc.predict(models[-1]).test_error == pytest.approx(80 * 0.01 * 20 / 80, rel=1e-10)
+    assert len(repr(models[-1])) < 200
+    assert hash(models[-1]) != hash(models[-2])
     model = models[70]  # copies by recursion would go down several frames for each fit
     assert copy.deepcopy(model) == model
     again = pickle.loads(pickle.dumps(model))
-    assert again == model
-    assert hash(again) == hash(model)
+    assert (again, hash(again)) == (model, hash(model))
