@@ -20,6 +20,7 @@ serves JAX, where results of the function itself make derivatives of every order
 """
 
 import functools
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -147,12 +148,18 @@ def within_jit():
 
 @functools.cache
 def _compiler_options():
-    """Options of XLA by which our kernels, many small loops, compile on the CPU in half the time and run as fast."""
+    """Options of XLA by which our kernels, many small loops, compile on the CPU in half the time and run as fast.
+
+    What the user's XLA_FLAGS name stays as it is there.
+    """
     import jax
 
     if jax.default_backend() != "cpu":
         return None
-    return _accepted({"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1})
+    named = os.environ.get("XLA_FLAGS", "")
+    options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+    options = {name: value for name, value in options.items() if name not in named}
+    return _accepted(options) if options else None
 
 
 def _accepted(options):

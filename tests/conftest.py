@@ -20,7 +20,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):  # pytest-xdist runs a worker per cor
 os.environ.setdefault(  # kernels of tests run once or twice: their time is the compiler's
     "XLA_FLAGS",
     "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
-)  # the package's own kernels have options of their own
+)  # instead of the package's own options, by which `numerics/test_cost.py` compiles
 sys.dont_write_bytecode = False  # a module is compiled once for all processes of the tests, not again in each
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="modelcollapse-tests-")  # where the command line keeps kernels
@@ -58,6 +58,7 @@ def pytest_collectstart():
 def pytest_collection_finish():
     """What is there now stays to the end, and garbage is looked for among what tests make."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)  # tracing makes many objects and little garbage
     gc.enable()
 
 

@@ -19,9 +19,9 @@ def lanes(*values):
     return [np.asarray(x, float) for x in np.broadcast_arrays(*(np.atleast_1d(v) for v in values))]
 
 
-def atoms_of(spectrum):
+def atoms_of(spectrum, multiple=256):
     s, signal, multiplicity = (
-        np.pad(x, (0, -len(x) % 256))[None] for x in (spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity)
+        np.pad(x, (0, -len(x) % multiple))[None] for x in (spectrum.eigenvalues, spectrum.signal, spectrum.multiplicity)
     )
     return steps.Atoms(s, signal, multiplicity, s)
 

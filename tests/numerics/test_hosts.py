@@ -25,7 +25,7 @@ QUESTIONS = """
         yield mc.optimal_ridge(mc.fit(teacher.label(30, 0.1))).ridge
         yield mc.effective_ridge(w0.spectrum, 30, 0.1)
         yield mc.predict(mc.fit(teacher.label(30, 0.1))).by_direction().bias
-        yield mc.simulate(mc.fit(teacher.label(30, 0.1), ridge=0.1), trials=20, seed=0, backend="jax").mean
+        yield mc.simulate(mc.fit(w0.label(15, 0.1), ridge=0.1), trials=20, seed=0, backend="jax").mean
         yield lower(mc.fit(teacher.label(30, 0.1), ridge=lam), (lam,))(ladder)
 """
 STRICT = {
@@ -82,15 +82,17 @@ CHILD = """
 
 @pytest.fixture(scope="module")
 def told():
-    """What children say that were forked after a small question, after a large one, and of an error lowered there."""
+    """What children say that were forked before any question, after a small one, after a large one, and of an error
+    lowered there."""
     lowered = """
         import sympy
         from modelcollapse.numerics import lower
+        first = child("fork")
         large = error
         def error():
             return large(3)
         print(child("fork") == float(error()))
-        first = large()
+        print(first == float(large()))
         error = large
         print(child("fork"))
         ridge = sympy.Symbol("ridge")
@@ -109,15 +111,14 @@ def test_a_process_forked_after_a_small_question_answers(told):
     assert told[0] == "True"
 
 
+def test_a_process_forked_before_the_first_large_prediction_answers(told):
+    assert told[1] == "True"
+
+
 def test_a_process_forked_after_a_prediction_is_told_to_be_spawned(told):
-    assert "forked" in told[1]
-    assert "get_context('spawn')" in told[1]
-
-
-def test_a_lowered_error_says_so_too(told):
+    assert "forked" in told[2]
     assert "get_context('spawn')" in told[2]
 
 
-def test_a_process_forked_before_the_first_prediction_answers():
-    ran = python(textwrap.dedent(CHILD) + "there = child('fork'); print(there == float(error()))")
-    assert ran.stdout.strip() == "True", ran.stdout + ran.stderr
+def test_a_lowered_error_says_so_too(told):
+    assert "get_context('spawn')" in told[3]

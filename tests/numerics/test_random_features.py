@@ -299,10 +299,10 @@ def test_nothing_is_nan_and_single_precision_is_close(name):
 
 def test_the_unused_shares_keep_their_digits():
     """At T = m < d both are √(λ/κ), here down to 1e-15."""
-    s = SPECTRA["power law"]
+    s, left_over = SPECTRA["power law"], jax.jit(unused)
     for ridge in (1e-4, 1e-16, 1e-30):
         kappa = kappa_of(s, 20, 20, ridge)
-        both = unused(row(s), row(np.ones(40)), one(20), one(20), one(ridge), kappa)
+        both = left_over(row(s), row(np.ones(40)), one(20), one(20), one(ridge), kappa)
         with mpmath.workdps(60):
             exact = factors([mpmath.mpf(float(x)) for x in s], 20, 20, reference(s, 20, 20, mpmath.mpf(ridge)))
         assert np.allclose(np.ravel(both), [float(x) for x in exact], rtol=1e-12, atol=0)

@@ -20,14 +20,15 @@ compiled = jax.jit(root, static_argnums=4)
 
 
 def solved(eigenvalues, multiplicity, samples, ridge, iterations=ITERATIONS):
-    arrays = (
-        np.atleast_2d(eigenvalues),
-        np.atleast_2d(multiplicity),
-        np.atleast_1d(samples),
-        np.atleast_1d(ridge),
-    )
-    kappa, converged, passes = compiled(*(jnp.asarray(x, jnp.float64) for x in arrays), iterations)
-    return np.asarray(kappa), np.asarray(converged), np.asarray(passes)
+    """Few points on few atoms are padded to one shape, by atoms of nothing and by points again: compiled once."""
+    spectrum = [np.atleast_2d(x) for x in (eigenvalues, multiplicity)]
+    points = np.array(np.broadcast_arrays(*map(np.atleast_1d, (samples, ridge))))
+    count, atoms = points.shape[1], spectrum[0].shape[1]
+    if count <= 4 and atoms <= 128:
+        spectrum = [np.pad(x, ((0, 0), (0, 128 - atoms))) for x in spectrum]
+        points = np.pad(points, ((0, 0), (0, 4 - count)), "edge")
+    found = compiled(*(jnp.asarray(x, jnp.float64) for x in (*spectrum, *points)), iterations)
+    return [np.asarray(x)[:count] for x in found]
 
 
 def excess(eigenvalues, multiplicity, samples, ridge, kappa):
@@ -116,11 +117,11 @@ def test_samples_in_a_spectral_gap_keep_their_digits():
             assert certified(eigenvalues, multiplicity, T, ridge, kappa)
 
 
-def test_one_hundred_thousand_eigenvalues():
-    eigenvalues = np.arange(1.0, 100_001) ** -4
-    (kappa,), converged, _ = solved(eigenvalues, np.ones(100_000), 5000.0, 1e-8)
+def test_twenty_thousand_eigenvalues():
+    eigenvalues = np.arange(1.0, 20_001) ** -4
+    (kappa,), converged, _ = solved(eigenvalues, np.ones(20_000), 5000.0, 1e-8)
     assert converged.all()
-    assert certified(eigenvalues, np.ones(100_000), 5000.0, 1e-8, kappa, digits=40)
+    assert certified(eigenvalues, np.ones(20_000), 5000.0, 1e-8, kappa, digits=40)
 
 
 def test_one_tail_atom_stands_for_an_infinite_tail():
@@ -213,12 +214,12 @@ def test_a_bound_that_rounding_reaches_is_no_bound(samples):
 
 
 def test_too_few_iterations_are_reported():
-    cases = random_cases(500)
+    cases = random_cases(4000)
     _, full, passes = solved(*cases)
     _, short, _ = solved(*cases, 3)
     assert full.all()
     np.testing.assert_array_equal(short, passes <= 3)
-    assert 0 < short.sum() < 500
+    assert 0 < short.sum() < 4000
 
 
 def test_kappa_increases_with_the_ridge():
@@ -330,7 +331,7 @@ def test_transformations_agree_and_eigenvalues_broadcast():
     arguments = tuple(map(jnp.asarray, random_cases(6)))
     fast = jax.jit(solve)
     plain = fast(*arguments)[0]
-    np.testing.assert_allclose(solve(*arguments)[0], plain, rtol=1e-14)
+    np.testing.assert_allclose(solve(*map(np.asarray, arguments))[0], plain, rtol=1e-14)
     single = jax.jit(jax.vmap(lambda *a: solve(*(x[None] for x in a))[0][0]))(*arguments)
     np.testing.assert_allclose(single, plain, rtol=1e-14)
     eigenvalues, multiplicity, samples, ridge = arguments

@@ -234,6 +234,17 @@ def test_kernels_compile_by_options_of_their_own_only_where_xla_has_them(monkeyp
     assert asked == [True]
 
 
+def test_options_that_the_user_names_are_the_users(monkeypatch):
+    named, ours = "xla_backend_optimization_level", {"xla_cpu_use_fusion_emitters": False}
+    for flags, options in (
+        ("--xla_cpu_multi_thread_eigen=true", {**ours, named: 1}),
+        (f"--{named}=0", ours),
+        (f"--{named}=0 --xla_cpu_use_fusion_emitters=true", None),
+    ):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        assert arrays._compiler_options.__wrapped__() == options
+
+
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):
     import gc
 
@@ -267,18 +278,19 @@ def test_covariate_shift_is_never_compressed():
     assert prediction == pytest.approx(same, rel=1e-11)
 
 
-def test_fifty_fits_on_a_grid_are_the_fits_at_its_points():
+def test_twenty_fits_on_a_grid_are_the_fits_at_its_points(compiled):
     def graph(ridge):
         rng = np.random.default_rng(0)
         models = [mc.truth(POWER_LAW)]
-        for _ in range(50):
+        for _ in range(20):
             other = models[rng.integers(len(models))]
             models.append(mc.fit(models[-1].label(90, 0.1), other.label(60, 0.2), ridge=ridge))
         return mc.predict(models[-1]).test_error
 
-    ridges = np.geomspace(1e-6, 1, 70)
+    ridges = np.geomspace(1e-6, 1, 250)
     surface = graph(ridges)
-    for i in (0, 40, 69):
+    assert "jit(_fit_several)" in compiled
+    for i in (0, 140, 249):
         assert surface[i] == pytest.approx(graph(float(ridges[i])), rel=1e-12)
 
 
