@@ -20,6 +20,7 @@ serves JAX, where results of the function itself make derivatives of every order
 """
 
 import functools
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -147,12 +148,18 @@ def within_jit():
 
 @functools.cache
 def _compiler_options():
-    """Options of XLA by which our kernels, many small loops, compile on the CPU in half the time and run as fast."""
+    """Options of XLA by which our kernels, many small loops, compile on the CPU in half the time and run as fast.
+
+    What the environment asks for in XLA_FLAGS stays as it is.
+    """
     import jax
 
     if jax.default_backend() != "cpu":
         return None
-    return _accepted({"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1})
+    ours = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+    asked = os.environ.get("XLA_FLAGS", "")
+    options = {name: value for name, value in ours.items() if f"--{name}=" not in asked}
+    return _accepted(options) if options else None
 
 
 def _accepted(options):

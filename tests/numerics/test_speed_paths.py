@@ -9,6 +9,7 @@ import pytest
 import modelcollapse as mc
 from modelcollapse.numerics import arrays
 from modelcollapse.numerics.compilation_cache import keep_compiled_kernels
+from modelcollapse.numerics.equivalents import sources
 from modelcollapse.numerics.evaluation import surfaces, tables
 
 SAMPLES = np.geomspace(3, 300, 30)[:, None]
@@ -232,6 +233,21 @@ def test_kernels_compile_by_options_of_their_own_only_where_xla_has_them(monkeyp
     assert double(1.0) == 2
     assert jax.jvp(double, (1.0,), (3.0,)) == (2, 6)
     assert asked == [True]
+
+
+def test_options_of_the_environment_go_before_those_of_kernels(monkeypatch):
+    """The tests' own do; as users compile it, a kernel gives the same numbers as NumPy."""
+    found = arrays._compiler_options.__wrapped__
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    assert found() == {"xla_cpu_use_fusion_emitters": False}
+    monkeypatch.delenv("XLA_FLAGS")
+    assert found() == {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+    monkeypatch.setattr(arrays, "_compiler_options", found)
+    given = np.geomspace(1, 1e-4, 50)[None], np.ones((1, 50)), np.array([90.0]), np.ones(1), np.array([0.5])
+    with jax.enable_x64(True):
+        kernel = arrays.jit(sources.one_source)(*map(jax.numpy.asarray, given))
+    for one, other in zip(kernel, sources.one_source(*given), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_a_spectrum_is_compressed_once_and_forgotten_with_its_last_user(monkeypatch):
