@@ -66,10 +66,12 @@ def leaves(tree):
     found, waiting = [], [tree]
     while waiting:
         branch = waiting.pop()
-        if isinstance(branch, dict):
-            waiting.extend(reversed(branch.values()))
+        if isinstance(branch, np.ndarray):  # which most are
+            found.append(branch)
         elif isinstance(branch, (tuple, list)):
-            waiting.extend(reversed(branch))
+            waiting.extend(branch[::-1])
+        elif isinstance(branch, dict):
+            waiting.extend(reversed(branch.values()))
         else:
             found.append(branch)
     return found

@@ -30,11 +30,13 @@ def tangent_of(x, k):
 
 
 def _moved(value, *parts):
-    """The Dual of a value whose operands x contribute slope · ẋ; parts are pairs (x, slope)."""
-    total: Any = 0
+    """The Dual of a value whose operands x contribute slope · ẋ; parts are pairs (x, slope), None for a slope of 1."""
+    total: Any = None
     for x, slope in parts:
         if isinstance(x, Dual):
-            total = total + _aligned(x.tangents, np.ndim(value)) * slope
+            part = _aligned(x.tangents, np.ndim(value))
+            part = part if slope is None else part * slope
+            total = part if total is None else total + part
     return Dual(value, _spread(total, (len(total), *np.shape(value))))
 
 
@@ -82,10 +84,10 @@ class Dual:
         return Dual(-self.value, -self.tangents)
 
     def __add__(self, other):
-        return _moved(self.value + value_of(other), (self, 1), (other, 1))
+        return _moved(self.value + value_of(other), (self, None), (other, None))
 
     def __sub__(self, other):
-        return _moved(self.value - value_of(other), (self, 1), (other, -1))
+        return _moved(self.value - value_of(other), (self, None), (other, -1))
 
     def __rsub__(self, other):
         return -self + other
@@ -263,7 +265,7 @@ def hypot(x, y):
 
 def mod(x, y):
     value = np.mod(value_of(x), value_of(y))
-    return _moved(value, (x, 1)) if isinstance(x, Dual) else value
+    return _moved(value, (x, None)) if isinstance(x, Dual) else value
 
 
 def max(x, axis):
@@ -294,7 +296,7 @@ def broadcast_arrays(*arrays):
 def broadcast_to(x, shape):
     if not isinstance(x, Dual):
         return np.broadcast_to(x, shape)
-    return _moved(np.broadcast_to(x.value, shape), (x, 1))
+    return _moved(np.broadcast_to(x.value, shape), (x, None))
 
 
 def einsum(subscripts, *operands):

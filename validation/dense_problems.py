@@ -7,10 +7,11 @@ fit has not seen. On a *dense Gaussian* every source draws inputs from its own c
 
 import hashlib
 import pickle
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, solve
+from scipy.linalg import LinAlgError, LinAlgWarning, get_lapack_funcs
 
 from modelcollapse.theory.pipelines.reading import checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import (
@@ -29,6 +30,7 @@ from modelcollapse.validation.streams import Streams
 
 __all__ = ["DenseProblem", "dense_problems_of"]
 
+_pocon, _potrf, _potrs = get_lapack_funcs(("pocon", "potrf", "potrs"))
 ROWS_ALLOWANCE, SMALL_SAMPLES = 0.01, 0.1  # measured: `python -m benchmarks.rows` and tests/numerics/test_rows.py
 
 
@@ -105,7 +107,8 @@ class RowsWorld:
     def fitted(self, place, sources, models, ridge, generator):
         samples = sum(source.samples for source in sources)
         used = [source for source in sources if source.samples and source.weight]
-        order = {pool: generator.permutation(self.pools[pool]) for pool in self.pools if pool in {s.pool for s in used}}
+        pools = {source.pool for source in used}
+        order = {pool: generator.permutation(self.pools[pool]) for pool in self.pools if pool in pools}
         rows, labels, penalties, taken = [], [], [], dict.fromkeys(order, 0)
         for source in used:
             first, count = taken[source.pool], int(source.samples)
@@ -117,7 +120,8 @@ class RowsWorld:
         rows, labels, penalties = map(np.concatenate, (rows, labels, penalties))
         if np.isinf(ridge):
             return _Function(np.zeros(len(self.truth)), rows)
-        return _Function(self.gram[:, rows] @ _coefficients(self.gram[np.ix_(rows, rows)], penalties, labels), rows)
+        seen = self.gram[rows]
+        return _Function(_coefficients(seen[:, rows], penalties, labels) @ seen, rows)
 
     def single(self, samples, noise):
         return Rows(0, samples, noise, 1.0, pool=self.pool)
@@ -134,18 +138,35 @@ class RowsWorld:
     def error(self, model, tested):
         rows = self.pools[tested]
         if model.seen is not None:
-            rows = np.setdiff1d(rows, model.seen)
+            seen = np.zeros(len(self.truth), bool)
+            seen[model.seen] = True
+            rows = rows[~seen[rows]]
         return np.mean((model.values[rows] - self.truth[rows]) ** 2)
 
 
 def _coefficients(gram, penalties, labels):
     """α of K α + Λ α = y; without ridge on dependent rows the least-squares function."""
     try:
-        return solve(gram + np.diag(penalties), labels, assume_a="pos")
+        return _solution(gram, penalties, labels)
     except LinAlgError:
         if penalties.any():
             raise
         return np.linalg.lstsq(gram, labels, rcond=len(gram) * 1e-15)[0]
+
+
+def _solution(matrix, added, right):
+    """Of a positive definite system whose diagonal is raised: `scipy.linalg.solve` takes longer on small ones."""
+    system = np.array(matrix, order="F")
+    diagonal = np.einsum("ii->i", system)
+    diagonal += added
+    length = np.abs(system).sum(0).max()
+    factor, failed = _potrf(system, overwrite_a=1)
+    if failed:
+        raise LinAlgError(f"a system of {len(system)} rows is not positive definite; give a larger ridge")
+    reciprocal, _ = _pocon(factor, length)
+    if reciprocal < np.finfo(float).eps:
+        warnings.warn(f"a system of {len(system)} rows has condition {1 / reciprocal:.1e}", LinAlgWarning, stacklevel=2)
+    return _potrs(factor, right)[0]
 
 
 class GaussianWorld:
@@ -198,7 +219,7 @@ class GaussianWorld:
             return np.zeros(len(self.truth))
         if not penalty:
             return np.linalg.lstsq(inputs, labels, rcond=1e-12)[0]
-        return solve(inputs.T @ inputs + penalty * np.eye(len(self.truth)), inputs.T @ labels, assume_a="pos")
+        return _solution(inputs.T @ inputs, penalty, inputs.T @ labels)
 
     def single(self, samples, noise):
         return Rows(0, samples, noise, 1.0)

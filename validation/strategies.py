@@ -11,6 +11,8 @@ whole samples). Examples shrink towards isotropic inputs of one dimension, one s
 truth as labeller. `modelcollapse.validation.assert_agrees` runs a formula over them.
 """
 
+import functools
+
 import numpy as np
 
 from modelcollapse.theory.numbers import domains
@@ -38,6 +40,20 @@ __all__ = [
 ]
 
 
+def _once(function):
+    """The function, its strategies made once for each arguments: a composite asks for the same ones in every draw."""
+    cached = functools.lru_cache(maxsize=256)(function)
+
+    @functools.wraps(function)
+    def made(*arguments, **options):
+        try:
+            return cached(*arguments, **options)
+        except TypeError:  # arrays have no hash
+            return function(*arguments, **options)
+
+    return made
+
+
 def _bounds(domain, low, high):
     domain.check("the lower bound", low)
     domain.check("the upper bound", high)
@@ -46,6 +62,7 @@ def _bounds(domain, low, high):
     return low, high
 
 
+@_once
 def _numbers(domain, low, high, simple):
     """Floats of a domain: first the simple ones, which examples shrink to, then any of three digits from 1e-4 up."""
     low, high = _bounds(domain, low, high)
@@ -55,22 +72,25 @@ def _numbers(domain, low, high, simple):
     return st.sampled_from(inside) | rounded
 
 
+@_once
 def ridges(*, min_value=0.0, max_value=10.0):
     """Ridge penalties, zero among them if the bounds allow it."""
-    return _numbers(domains.RIDGE, min_value, max_value, [0, 1, 0.1, 0.01, 0.001])
+    return _numbers(domains.RIDGE, min_value, max_value, (0, 1, 0.1, 0.01, 0.001))
 
 
+@_once
 def noises(*, min_value=0.0, max_value=2.0):
     """Standard deviations of label noise."""
-    return _numbers(domains.NOISE, min_value, max_value, [0, 1, 0.1])
+    return _numbers(domains.NOISE, min_value, max_value, (0, 1, 0.1))
 
 
+@_once
 def links(*, soft=True, scores=True):
     """Links of labels: signs first, then classes drawn at a temperature, soft ones and clipped scores if allowed."""
-    scale = _numbers(domains.Domain(0.05, 5), 0.05, 5, [1, 0.5])
+    scale = _numbers(domains.Domain(0.05, 5), 0.05, 5, (1, 0.5))
     kinds = [
         st.just(Sign()),
-        st.builds(Sign, _numbers(domains.Domain(0, 0.4), 0, 0.4, [0.1])),
+        st.builds(Sign, _numbers(domains.Domain(0, 0.4), 0, 0.4, (0.1,))),
         st.builds(Probit, scale),
         st.builds(Logistic, scale),
     ]
@@ -78,21 +98,24 @@ def links(*, soft=True, scores=True):
     return st.one_of(kinds + [st.builds(Clip, scale)] * scores)
 
 
+@_once
 def sample_sizes(*, min_value=1, max_value=64):
     """Whole numbers of samples."""
     return st.integers(*_bounds(domains.SAMPLES, min_value, max_value))
 
 
+@_once
 def power_laws(*, min_beta=1.1, max_beta=3.0, min_r=0.1, max_r=2.0, min_dim=1, max_dim=32):
     """Power laws of finite dimension."""
     return st.builds(
         power_law,
-        _numbers(domains.CAPACITY, min_beta, max_beta, [2, 1.5]),
-        _numbers(domains.SOURCE_EXPONENT, min_r, max_r, [1, 0.5]),
+        _numbers(domains.CAPACITY, min_beta, max_beta, (2, 1.5)),
+        _numbers(domains.SOURCE_EXPONENT, min_r, max_r, (1, 0.5)),
         st.integers(*_bounds(domains.POWER_LAW_DIMENSION, min_dim, max_dim)),
     )
 
 
+@_once
 def spectra(*, min_dim=1, max_dim=32):
     """Spectra of `min_dim` to `max_dim` directions: isotropic, power laws, two eigenvalues with multiplicities."""
     low, high = _bounds(domains.POWER_LAW_DIMENSION, min_dim, max_dim)
@@ -134,7 +157,7 @@ def label_mixtures(draw, models, *, min_share=0.0, max_share=1.0):
     """share * first + (1 − share) * second of two models drawn from a strategy or a list of models."""
     low, high = _bounds(domains.Domain(0, 1, remedy="a share lies between 0 and 1"), min_share, max_share)
     models = st.sampled_from(list(models)) if not isinstance(models, st.SearchStrategy) else models
-    share = draw(_numbers(domains.REAL, low, high, [0.5, 0.25, 0.75]))
+    share = draw(_numbers(domains.REAL, low, high, (0.5, 0.25, 0.75)))
     return share * draw(models) + (1 - share) * draw(models)
 
 
@@ -183,7 +206,7 @@ def pipelines(
                 draw(labeller).label(
                     draw(sizes),
                     draw(noise),
-                    weight=draw(_numbers(domains.WEIGHT, 0.1, 10, [1, 2, 0.5])),
+                    weight=draw(_numbers(domains.WEIGHT, 0.1, 10, (1, 2, 0.5))),
                     inputs=draw(st.sampled_from([None, np.sqrt])) if shifts else None,
                     link=draw(st.none() | links()) if linked else None,
                 )
@@ -204,6 +227,6 @@ def _passes(draw, labellers, noise, max_samples):
     """Models trained by one pass of SGD with a stable step."""
     model, batch = draw(labellers), draw(st.sampled_from([1, 2, 5]))
     steps = draw(st.integers(1, max(1, max_samples // batch)))
-    share = draw(_numbers(domains.Domain(0.01, 0.95), 0.01, 0.95, [0.5, 0.1]))
+    share = draw(_numbers(domains.Domain(0.01, 0.95), 0.01, 0.95, (0.5, 0.1)))
     step = share * float(largest_step(model.spectrum.eigenvalues, model.spectrum.multiplicity, batch))
     return fit(model.label(steps * batch, draw(noise)), filter=OnePassSGD(step, batch))

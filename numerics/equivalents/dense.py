@@ -92,8 +92,8 @@ def _resolved(problem, q, kappa):
 
 def _newton(problem, x, values):
     """The Newton step of Φ at x, with the Hessian at `values`."""
-    gradient = _gradient(problem, x)[0]
-    trace, maps, penalty = _gradient(values, x)[1:]
+    gradient, *others = _gradient(problem, x)
+    trace, maps, penalty = others if values is problem else _gradient(values, x)[1:]
     cross = np.array([[np.sum(a * b.T) for b in maps] for a in maps]) / values.samples
     hessian = np.diag(trace + penalty) - cross
     if problem.offset == 0 and problem.slope == 0:  # the level of x is free

@@ -64,6 +64,7 @@ def test_numbers_are_plain_and_ordered(advice):
     assert advice.keep == {mark: answer.value > 0 for mark, answer in advice.weights.items()}
 
 
+@pytest.mark.usefixtures("few_shapes")
 def test_errors_of_labels_are_those_planted():
     """Median over twelve data sets of estimate over truth (a factor of about 2 for one, 1.3 for the median); a hundred
     times the variance of labels is seen as such."""

@@ -52,17 +52,17 @@ def test_it_is_the_ridge_classifier_at_its_weights_and_alpha(classes):
 @pytest.mark.usefixtures("few_shapes")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_error_rates_are_those_of_leaving_out(classes):
-    X, y, origin, _ = mix(classes, real=40, fake=80)
+    X, y, origin, _ = mix(classes, real=24, fake=48)
     model = mc.CollapseAwareClassifier().fit(X, y, origin=origin)
     for place, weight in ((0, 0.0), (1, 1.0), (2, model.weights_["model"])):
         weights, misses = np.where(origin == "real", 1.0, weight), []
-        for i in range(40):
+        for i in range(24):
             kept = np.arange(len(X)) != i
             fit = RidgeClassifier(alpha=model.report_["alpha"][place])
             fit.fit(X[kept], y[kept], sample_weight=weights[kept])
             misses.append(fit.predict(X[[i]])[0] != y[i])
         assert model.report_["error_rate"][place] == pytest.approx(np.mean(misses))
-        expected = np.std(misses, ddof=1) / np.sqrt(40)
+        expected = np.std(misses, ddof=1) / np.sqrt(24)
         assert model.report_["error_rate_error"][place] == pytest.approx(expected)
 
 

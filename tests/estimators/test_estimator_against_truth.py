@@ -80,13 +80,13 @@ def worst(gaps, exact):
 @pytest.mark.filterwarnings(POOLED)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_corrected_risk_follows_the_test_error_against_the_truth(setting):
-    """Mean over 60 data sets against exact errors at 31 ridges, up to a constant.
+    """Mean over 40 data sets (60 where GCV is less wrong) against exact errors at 31 ridges, up to a constant.
 
     Deviations are counted in standard errors plus 2 % of the range (finite size, and the plug-in); a false
     alarm at 4 of them has probability below 31 * 6e-5. GCV, the same without its correction, is the negative
     control.
     """
-    corrected, gcv, exact = estimated_errors(setting, 60)
+    corrected, gcv, exact = estimated_errors(setting, 60 if setting == "mix, noisy ridge" else 40)
     assert worst(corrected, exact) < 4
     assert worst(gcv, exact) > 6
 
@@ -102,7 +102,7 @@ def test_the_noise_term_alone_is_rejected(setting, monkeypatch):
         return np.ones_like(mean), variance
 
     monkeypatch.setattr(source_conditions, "chain_moments", unshrunk)
-    corrected, _, exact = estimated_errors(setting, 60)
+    corrected, _, exact = estimated_errors(setting, 40)
     assert worst(corrected, exact) > 6
 
 
@@ -125,11 +125,12 @@ def test_choice_beats_gcv_on_labels_of_many_generations():
 @pytest.mark.parametrize(("rows", "clean_noise"), [(30, SIGMA), (30, 3 * SIGMA), (90, SIGMA)])
 @pytest.mark.parametrize("ridge", [0.0, 0.003])
 def test_generator_noise_is_found_from_clean_rows_whatever_their_noise(ridge, rows, clean_noise):
-    """Mean of 40 estimates within 25 %, where σ0 is three times the label noise of the rows at hand, which is
-    where the prior pulls."""
+    """Mean of 20 estimates within 25 %, where σ0 is three times the label noise of the rows at hand, which is
+    where the prior pulls; of 40 in the one case where it pulls by 20 %. The others stay inside by 4 standard errors."""
+    count = 40 if ridge and rows == 90 else 20
     origins = (Provenance(), Provenance(6, 160, 3 * SIGMA, ridge))
     found = []
-    for rng in map(RNG, np.random.SeedSequence(5).spawn(40)):
+    for rng in map(RNG, np.random.SeedSequence(5).spawn(count)):
         X, y = draws(POWER, SIGNAL, origins, 150, SIGMA, rng, (rows / 150, 1 - rows / 150))
         y[:rows] += np.sqrt(clean_noise**2 - SIGMA**2) * rng.standard_normal(rows)
         origin = ["real"] * rows + ["model"] * (150 - rows)

@@ -80,7 +80,7 @@ def test_small_columns_are_fitted_beside_large_ones(unit, columns):
     assert model.score(X, y) > 0.99
 
 
-@pytest.mark.parametrize("unit", [1e5, 1e7, 1e9])
+@pytest.mark.parametrize("unit", [1, 1e5, 1e7, 1e9])
 def test_a_signal_in_small_units_is_reached(unit):
     """By the grid, which goes down to the smallest column, and by the model of the labels."""
     rng = np.random.default_rng(0)
@@ -89,10 +89,8 @@ def test_a_signal_in_small_units_is_reached(unit):
     origin = np.repeat(["real", "model"], 30)
     for model in (mc.CollapseAwareRidge(), mc.CollapseAwareRidge(distill="auto"), mc.CollapseAwareGradientFlow()):
         assert model.fit(X, y).score(X, y) > 0.99
-    for scale in (np.array([unit, 1]), np.ones(2)):
-        for given in ({}, {"ridges": [10.0, 1e-6, 0.0]}):
-            chosen = mc.CollapseAwareRidge(weights="auto", **given).fit(Z * scale, y, origin)
-            assert chosen.score(Z * scale, y) > 0.99
+    for given in ({}, {"ridges": [10.0, 1e-6, 0.0]}):
+        assert mc.CollapseAwareRidge(weights="auto", **given).fit(X, y, origin).score(X, y) > 0.99
 
 
 def test_a_penalty_that_leave_one_out_refuses_is_said():

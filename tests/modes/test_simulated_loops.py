@@ -49,7 +49,7 @@ def test_wrong_theories_are_rejected():
 
 def test_the_variance_of_the_founders_is_that_of_runs():
     """A sample variance of 800 runs is known to 5 %: five of these."""
-    loop = modes.mix(LAW, [3, 20], 300, 0.05)
+    loop = modes.mix(LAW, [3, 10], 300, 0.05)
     found = loop.simulate(800, 5).founders.draws.var(-1)
     assert (abs(found / loop.founders.variance - 1) < 0.25).all()
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import sympy
+from same_trials import judged
 
 import modelcollapse as mc
 from modelcollapse.numerics.steps.dense import energy
@@ -117,7 +118,7 @@ def test_error_rates_are_those_of_the_spectrum(name):
     assert np.isclose(found.overlap, expected.overlap, rtol=1e-9, atol=1e-12)
 
 
-def test_links_are_those_of_the_spectrum():
+def test_links_are_those_of_the_spectrum(monkeypatch):
     def linked(w0, shift):
         teacher = mc.fit(w0.label(40, 0.1, link=mc.Probit(0.5)), ridge=0.05)
         soft = teacher.label(30, inputs=shift, link=mc.Logistic(0.4, soft=True))
@@ -129,8 +130,7 @@ def test_links_are_those_of_the_spectrum():
     assert np.isclose(found.error_rate, expected.error_rate, rtol=1e-9)
     w0, teacher, fake, _ = mixed()
     model = mc.fit(w0.label(80, link="sign"), teacher.label(150, inputs=fake, link=mc.Clip(1.0)), ridge=0.1)
-    for metric in ("test_error", "error_rate"):
-        agreement = mc.crosscheck(model, trials=200, metric=metric, progress=False)
+    for agreement in judged([model], 200, monkeypatch):
         assert agreement.verdict == "agrees", str(agreement)
     flips = sympy.Symbol("q", positive=True)
     model = mc.fit(mc.truth(DENSE).label(40, link=mc.Sign(flips)), ridge=0.05)
@@ -138,7 +138,7 @@ def test_links_are_those_of_the_spectrum():
     assert np.isclose(mc.gradient(model, {flips: 0.2})[flips], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
 
 
-def judged(w0, shift):
+def judging(w0, shift):
     """A chain that is verified and pooled, on shifted inputs, then a margin of a mixture."""
     first, judge = (mc.fit(w0.label(n, link="sign"), ridge=0.05) for n in (40, 60))
     checked = first.label(60, 0.1, link=mc.Probit(0.3), inputs=shift, keep=mc.Verified(judge, 0.9, 0.3))
@@ -149,7 +149,7 @@ def judged(w0, shift):
 
 
 def test_filters_of_rows_are_those_of_the_spectrum():
-    (model, source), (twin, twin_source) = (judged(mc.truth(p), inputs_of(p)) for p in (DENSE, SPECTRUM))
+    (model, source), (twin, twin_source) = (judging(mc.truth(p), inputs_of(p)) for p in (DENSE, SPECTRUM))
     assert np.isclose(source.kept, twin_source.kept, rtol=1e-9)
     found, expected = mc.predict(model), mc.predict(twin)
     for part, value in expected.to_dict().items():
@@ -168,7 +168,7 @@ def test_filters_of_rows_are_those_of_the_spectrum():
     )
 
 
-def test_filters_of_rows_agree_with_simulation():
+def test_filters_of_rows_agree_with_simulation(monkeypatch):
     """A verifier that would only remove labels at random is rejected by the same trials."""
     w0, teacher, fake, tested = mixed()
     sources = [
@@ -176,11 +176,11 @@ def test_filters_of_rows_agree_with_simulation():
         teacher.label(400, 0.2, link="sign", keep=mc.Margin(teacher, below=0.8)),
     ]
     models = [mc.fit(source, ridge=0.1) for source in sources]
-    for metric in ("test_error", "error_rate"):
-        agreement = mc.crosscheck(models, trials=200, inputs=tested, metric=metric, progress=False)
+    agreements = judged(models, 200, monkeypatch, inputs=tested)
+    for agreement in agreements:
         assert np.all(agreement.verdicts == "agrees"), str(agreement)
     blind = mc.fit(teacher.label(240 * float(sources[0].kept), link="sign", inputs=fake), ridge=0.1)
-    rate = agreement.estimate[0].error_rate
+    rate = agreements[0].estimate[0].error_rate
     assert abs(mc.predict(blind, inputs=tested).error_rate - rate.mean) > 5 * rate.standard_error
 
 

@@ -5,12 +5,12 @@ Each family of simulations fails by chance with probability 1 % at most, but for
 
 import numpy as np
 import pytest
+from same_trials import judged
 
 import modelcollapse as mc
 from modelcollapse.numerics.steps import links
 from modelcollapse.numerics.steps.angles import angle
 from modelcollapse.numerics.steps.moments import Atoms, Moments
-from modelcollapse.validation import agreement as crosschecks
 from modelcollapse.validation.simulation import simulate_each
 
 SPECTRA = {
@@ -137,13 +137,6 @@ def linked_models():
         0.5 * teacher + 0.5 * mc.fit(teacher.label(80, link=mc.Clip(0.5), inputs=lambda s: 2 * s), ridge=0.02),
         mc.fit(steep.label(150, 0.5), ridge=0.02),
     ]
-
-
-def judged(models, count, monkeypatch, **options):
-    """The Agreements of test errors and of error rates, on the same trials."""
-    estimates = simulate_each(models, count, conditional=False, **options)
-    monkeypatch.setattr(crosschecks, "simulate_each", lambda *given, **options: estimates)
-    return [mc.crosscheck(models, metric=metric) for metric in ("test_error", "error_rate")]
 
 
 def test_links_against_simulation(monkeypatch):

@@ -18,7 +18,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | 
 
 @st.composite
 def tables(draw):
-    rows, width = draw(st.integers(2, 6)), draw(st.integers(2, 5))
+    rows, width = draw(st.integers(2, 4)), draw(st.integers(2, 4))
     names = draw(st.none() | st.lists(NAMES.map("x".__add__), min_size=width, max_size=width, unique=True))
     return names, [[draw(NUMBERS) for _ in range(width)] for _ in range(rows)]
 

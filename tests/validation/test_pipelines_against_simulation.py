@@ -19,9 +19,10 @@ MODELS = [random_pipeline(seed, copies=6) for seed in range(40)]
 
 
 def test_forty_random_pipelines():
-    """With 150 trials the intervals are narrower than what is allowed for 72 directions: more would hardly see more.
+    """With 100 trials the intervals are about what is allowed for 72 directions: of 240 errors of 5 to 20 %, one model
+    at a time, 150 would see 119 and these see 107.
     The samplers have the law of direct designs (`test_samplers`)."""
-    agreement = mc.crosscheck(MODELS, 150)
+    agreement = mc.crosscheck(MODELS, 100)
     assert not np.any(agreement.verdicts == "disagrees"), str(agreement)
     assert np.mean(agreement.verdicts == "agrees") > 0.75
     assert np.median(np.abs(agreement.relative_difference)) < 0.02
@@ -59,7 +60,7 @@ def _chains():
 @functools.cache
 def _simulated():
     models = list(_chains())
-    return models, simulate_each(models, 300)
+    return models, simulate_each(models, 200)
 
 
 def test_catalogue_agrees():
@@ -83,10 +84,10 @@ def test_catalogue_agrees():
         "accumulated least squares": mc.accumulate(flat, 3, 90, 0.3),
         "distilled from accumulated": mc.fit(mc.accumulate(steep, 3, 50, 0.3, penalty=1.0).label(90), ridge=0.01),
     }
-    agreement = mc.crosscheck(list(kinds.values()), 300)
+    agreement = mc.crosscheck(list(kinds.values()), 200)
     assert np.all(agreement.verdicts != "disagrees"), str(agreement)
     assert np.sum(agreement.verdicts == "agrees") >= 9, str(agreement)
-    shifted = mc.crosscheck(kinds["real and synthetic"], 400, inputs=np.sqrt)
+    shifted = mc.crosscheck(kinds["real and synthetic"], 200, inputs=np.sqrt)
     assert shifted.verdict == "agrees", str(shifted)
 
 

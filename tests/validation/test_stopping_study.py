@@ -28,7 +28,9 @@ def _found_once():
 
 @pytest.fixture(scope="module")
 def records():
-    return study.run(trials=60, regimes=(SMOOTH, replace(SMOOTH, generator="again")))
+    """Of a problem, and of another generator of it that is quick to predict: its eigenvalues are all alike."""
+    again = replace(ROUND, problem=SMOOTH.problem, generator="again")
+    return study.run(trials=60, regimes=(SMOOTH, again))
 
 
 def test_every_case_is_there_once():
