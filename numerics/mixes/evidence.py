@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from modelcollapse.numerics.mixes.likelihood import label_error, moved, origin_of, samples, truth
+from modelcollapse.numerics.mixes.likelihood import Covariance, label_error, moved, origin_of, samples, truth
 from modelcollapse.numerics.mixes.moments import pooled
 
 _PAIRS = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of columns
@@ -244,9 +244,9 @@ def bounds(count):
 
 def negative(problem, theta):
     """The negative log evidence, prior of θ included, and its gradient."""
-    log_evidence, gradient = _evidence(problem, theta, slopes=True)
+    found = _explained(problem, theta)
     penalty, slope = _prior(problem, theta)
-    return penalty - log_evidence, slope - gradient
+    return penalty + found.lost / 2, slope - _slopes(problem, theta, found)
 
 
 def _prior(problem, theta):
@@ -263,13 +263,28 @@ def _prior(problem, theta):
 def posterior(problem, theta):
     """The Posterior at hyperparameters θ = (log a, log σ², then log b_g, log σ_g², log κ_g, log h_g for every g, and
     log c)."""
-    post = _evidence(problem, theta)
-    penalty, _ = _prior(problem, theta)
-    return post._replace(log_evidence=post.log_evidence - penalty)
+    found = _explained(problem, theta)
+    mean, V, origins = found.mean, found.covariance.dense(), found.origins
+    errors, informations = [label_error(one, V, mean) for one in origins[1:]], [one.information() for one in origins]
+    log_evidence = -found.lost / 2 - _prior(problem, theta)[0]
+    return Posterior(log_evidence, theta, mean, V, informations, found.prior, origins[0].noise, errors)
 
 
-def _evidence(problem, theta, slopes=False):
-    """The Posterior without the prior of θ; with slopes, the gradient of its log evidence in place of all but that."""
+class _Explained(NamedTuple):
+    """lost: -2 log likelihood; prior: A (p,); second: the share of its second term, (p,); gone: 1 - R (p,); origins: the
+    Origin of each, real rows first; mean (p, k) and covariance of the truth."""
+
+    lost: float
+    prior: np.ndarray
+    second: np.ndarray
+    gone: np.ndarray
+    origins: list
+    mean: np.ndarray
+    covariance: Covariance
+
+
+def _explained(problem, theta):
+    """Truth and teachers under the hyperparameters θ."""
     first, second = np.exp(theta[0]) * problem.signal, np.exp(theta[-1]) * problem.second
     first[0] = _VAGUE
     A, none = first + second, np.zeros_like(first)
@@ -278,11 +293,7 @@ def _evidence(problem, theta, slopes=False):
     origins = [origin_of(problem.samples[0], none, none, noise, np.ones_like(A))]
     origins += [_teacher(problem, theta, g, A * gone, held) for g in range(len(problem.known))]
     V, mean, lost = truth(A, origins)
-    if slopes:
-        return -lost / 2, _slopes(problem, theta, origins, V, mean, A, second / A, gone)
-    V = V.dense()
-    errors = [label_error(one, V, mean) for one in origins[1:]]
-    return Posterior(-lost / 2, theta, mean, V, [one.information() for one in origins], A, noise, errors)
+    return _Explained(lost, A, second / A, gone, origins, mean, V)
 
 
 def _teacher(problem, theta, g, lost, held):
@@ -301,14 +312,15 @@ def _teacher(problem, theta, g, lost, held):
     return origin_of(problem.samples[1 + g], own, missed, noise, factors)
 
 
-def _slopes(problem, theta, origins, V, mean, A, second, gone):
-    """∂ log evidence / ∂ θ; second (p,): share of the second term of A; gone (p,): 1 - R."""
+def _slopes(problem, theta, found):
+    """∂ log likelihood / ∂ θ."""
+    _, A, second, gone, origins, mean, V = found
     gradient, diagonal = np.zeros_like(theta), V.diagonal()
     uneven = (((mean**2).sum(axis=1) + mean.shape[1] * diagonal) / A - mean.shape[1])[1:] / 2
     gradient[0], gradient[-1] = uneven @ (1 - second[1:]), uneven @ second[1:]
-    found = [moved(*pair, V, mean, diagonal) for pair in zip(problem.samples, origins, strict=True)]
-    gradient[1] = found[0].noise
-    for g, by in enumerate(found[1:]):
+    real, *teachers = (moved(*pair, V, mean, diagonal) for pair in zip(problem.samples, origins, strict=True))
+    gradient[1] = real.noise
+    for g, by in enumerate(teachers):
         told, missed = problem.known[g] is not None, origins[1 + g].missed
         ridge, power = (0.0, 0.0) if told else np.exp(theta[4 + 4 * g : 6 + 4 * g])
         x, away = ridge / problem.variances, gone * (not told)

@@ -101,8 +101,8 @@ def samples(moments, thin):
     is diagonal."""
     total = np.sum([moment.gram for moment in moments], axis=0).diagonal()
     lengths = np.sqrt(np.where(total > 0, total, 1.0))
-    largest = max(range(len(moments)), key=lambda g: moments[g].rows) if thin else None
-    found = [None if g == largest else _sample(moment, lengths) for g, moment in enumerate(moments)]
+    largest = int(np.argmax([moment.rows for moment in moments])) if thin else -1
+    found: list[Any] = [None if g == largest else _sample(moment, lengths) for g, moment in enumerate(moments)]
     if thin:
         rows, _, cross, squares = moments[largest]
         others = np.hstack([one.root for one in found if one])

@@ -47,6 +47,12 @@ def problem_of(rows, shape, given, most=evidence.MOST):
     return evidence._problem(seen, seen, shape, given)
 
 
+def likelihood(problem, theta):
+    """The Posterior, whose log evidence does without the prior of θ."""
+    post = evidence.posterior(problem, theta)
+    return post._replace(log_evidence=post.log_evidence + evidence._prior(problem, theta)[0])
+
+
 def many_of(largest):
     """Three and four rows of two origins beside forty of the third, in twenty directions; or about as many of each, in
     six."""
@@ -76,7 +82,7 @@ def rows_where(few):
 def test_evidence_and_posterior_are_those_of_the_dense_gaussian(shape, few):
     X, y, origin, rows = rows_where(few)
     problem = problem_of(rows, shape, {})
-    found = evidence._evidence(problem, THETA)
+    found = likelihood(problem, THETA)
     log, mean = dense(X, y, origin, rows, problem, THETA)
     assert found.log_evidence == pytest.approx(log, rel=1e-10)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-8, atol=1e-10)
@@ -92,7 +98,7 @@ def test_evidence_where_labels_have_hardly_any_noise(corner, few):
     theta = THETA.copy()
     theta[list(corner)] = list(corner.values())
     problem = problem_of(rows, SECONDS[2], {})
-    assert evidence._evidence(problem, theta).log_evidence == pytest.approx(
+    assert likelihood(problem, theta).log_evidence == pytest.approx(
         dense(X, y, origin, rows, problem, theta)[0], rel=1e-6
     )
 
@@ -116,7 +122,7 @@ def test_posteriors_are_those_of_truth_and_errors_together(few, shape):
     """(w, δ_1, δ_2) by the normal equations: the truth, what labels are wrong by, and the informations of origins."""
     *_, rows = rows_where(few)
     problem = problem_of(rows, shape, {})
-    post, size = evidence._evidence(problem, THETA), len(problem.signal)
+    post, size = likelihood(problem, THETA), len(problem.signal)
     origins = [evidence._teacher(problem, THETA, g, *lost_and_held(problem)) for g in range(2)]
     eye, none = np.eye(size), np.zeros((size, size))
     through = [np.hstack([eye, none, none])]

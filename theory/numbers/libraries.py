@@ -29,7 +29,7 @@ class Library:
         """The function of values of the symbols; ValueError naming a function that the library lacks."""
         import sympy
 
-        options = {"docstring_limit": 0} | ({} if self.printer is None else {"printer": self.printer})
+        options: Any = {"docstring_limit": 0} | ({} if self.printer is None else {"printer": self.printer})
         try:  # two symbols may bear one name: arguments get names of their own
             found = sympy.lambdify(symbols, expression, modules=list(self.modules), cse=True, dummify=True, **options)
         except (NotImplementedError, ValueError, TypeError):
