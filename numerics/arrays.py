@@ -51,6 +51,7 @@ OPERATIONS = (
     *("argsort", "asarray", "broadcast_arrays", "broadcast_to", "concatenate", "einsum", "full_like", "ones_like"),
     *("arcsin", "result_type", "stack", "take_along_axis", "zeros_like"),
 )
+_PLAIN = {np.ndarray, np.float64, float, int, bool, type(None)}
 SPECIAL = ("erf", "erfc", "ndtr")  # of SciPy, imported at the first use
 
 
@@ -79,8 +80,12 @@ def leaves(tree):
 
 def namespace(*values):
     """The operations for arrays of this kind: JAX if one of them is a JAX array, Dual if one is, else NumPy."""
-    jax = sys.modules.get("jax")
-    found = _NUMPY
+    others = {*map(type, values)} - _PLAIN
+    if not others:
+        return _NUMPY
+    if others == {Dual}:
+        return _DUAL
+    jax, found = sys.modules.get("jax"), _NUMPY
     for value in leaves(values):
         if isinstance(value, np.ndarray):
             continue
