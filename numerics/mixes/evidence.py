@@ -40,9 +40,9 @@ from modelcollapse.numerics.mixes.moments import pooled
 _PAIRS = [(u, v) for u in (0.0, 0.5, 1.0, -1.0) for v in (0.0, -1.0)]  # u = -1: whatever the units of columns
 SHAPES = [(*pair, "") for pair in _PAIRS] + [(u, v, "fine") for u, v in _PAIRS if u != v]
 SHAPES += [(u, v, "missed") for u, v in _PAIRS if u]
-LEADING = 100  # directions that decide about the hyperparameters where there are more than QUICK; else all do
-QUICK = 200
-COST = 240_000  # directions times the square of few rows up to which all decide; less time than QUICK by themselves
+QUICK = 200  # directions that decide about the hyperparameters: all if there are no more, the first if few rows are
+FEW = 30  # at most beside those of the largest origin
+LEADING = 100  # directions that decide where there are more of both
 MOST = 600  # directions that the posterior sees
 _VAGUE = 100.0  # prior variance of the intercept, in units of the labels' variance
 # prior medians and widths of logarithms, variances in units of the labels', κ in that of the mean variance of inputs
@@ -184,9 +184,9 @@ def _directions(rows):
 
 def _deciding(rows):
     """How many of them decide about the hyperparameters."""
-    directions, few = _directions(rows), _others(rows)
-    most = COST // few**2 if few and _few(rows, directions) else QUICK
-    return directions if directions <= max(most, QUICK) else LEADING
+    directions = _directions(rows)
+    few = _others(rows) <= FEW and _few(rows, directions)
+    return min(directions, QUICK) if few or directions <= QUICK else LEADING
 
 
 def _distinct(s, shape):

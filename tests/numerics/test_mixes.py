@@ -111,7 +111,7 @@ def test_the_larger_of_two_maxima_is_found(monkeypatch):
     """Digits, four generations of ridge on a kernel: from generators that hardly shrink the search ends where real
     labels are noise, some units of log evidence too low; the choice is then far worse. A hundred directions decide, as
     where there are more real rows."""
-    monkeypatch.setattr(evidence, "COST", 0)
+    monkeypatch.setattr(evidence, "FEW", 0)
     rows, error = study(MixRegime("digits, RBF", "ridge", 4, 150, ridge=0.03, gamma=0.1), 20, 77, 16, 20, 3)
     evidences, errors = [], []
     for starts in (evidence.STARTS, evidence.STARTS[:1]):
@@ -127,7 +127,7 @@ def test_the_larger_of_two_maxima_is_found(monkeypatch):
 def test_what_labels_show_beside_the_shape_of_the_truth_need_not_be_error(monkeypatch):
     """Trees on a kernel, a data set on which the choice shrank too much: the fine part of their labels, half of it the
     truth's, passed for their error. A hundred directions decide, as where there are more real rows."""
-    monkeypatch.setattr(evidence, "COST", 0)
+    monkeypatch.setattr(evidence, "FEW", 0)
     rows, error = study(MixRegime("friedman, RBF", "trees", 1, 300, gamma=0.1), 20, 77, 26, 20, 7)
     with_fine, plain = errors_by_shapes(monkeypatch, rows, error, ("", "fine"), ("",))
     assert with_fine < 0.8 * plain
@@ -304,7 +304,7 @@ def test_more_than_a_hundred_directions_are_not_noise(monkeypatch):
     the choice shrinks far too much, unless leave-one-out may say so: mean log error over two data sets 0.4 above, and
     more. Three pairs of shapes, for the time: on equal directions all say nearly the same."""
     monkeypatch.setattr(choice, "misfit", lambda *given: 1.0)
-    monkeypatch.setattr(evidence, "COST", 0)
+    monkeypatch.setattr(evidence, "FEW", 0)
     monkeypatch.setattr(evidence, "SHAPES", [(0.0, 0.0, ""), (0.5, -1.0, ""), (0.5, -1.0, "fine")])
     logs = []
     for quick in (evidence.QUICK, 0):
@@ -324,8 +324,8 @@ def test_smooth_labels_have_no_noise(monkeypatch):
     rows, error = study(LINEAR_TEACHERS[5], 20, 4242, 3, 20)
     monkeypatch.setattr(evidence, "SHAPES", [(1.0, -1.0, "fine"), (0.5, -1.0, "")])
     noises, errors = [], []
-    for cost in (evidence.COST, 0):
-        monkeypatch.setattr(evidence, "COST", cost)
+    for few in (evidence.FEW, 0):
+        monkeypatch.setattr(evidence, "FEW", few)
         belief = beliefs(rows)
         noises.append(np.exp(min(one.theta[3] for one in belief.posteriors)))
         errors.append(error(choose(rows, belief).best))
