@@ -12,7 +12,7 @@ Strategies: `real only` (leave-one-out on real rows), `pooled` (GCV on all rows,
 synthetic rows), `leave-one-out` (over weight and ridge, on the real rows), `ours`
 (`CollapseAwareRidge(weights="auto")`) and `ours, provenance` (told generations, rows and ridge of the teachers; trees
 are not described). The regimes of HELD_OUT, and those of TABLES, a table with units, gaps and a category in the usual
-scikit-learn pipeline, were looked at nine times, once with the method as it is. Changes were made on REGIMES and on
+scikit-learn pipeline, were looked at ten times, once with the method as it is. Changes were made on REGIMES and on
 problems such as LINEAR_TEACHERS (kernel students of linear teachers, with few real rows), with one exception: that
 provenance is refused where the rows contradict it was prompted by `friedman 3, RBF`.
 """
