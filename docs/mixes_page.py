@@ -61,10 +61,11 @@ kind, the next table.
 
 ### Linear teachers of kernel students
 
-Six test functions of computer experiments, from nearly linear ones (circuit, piston, borehole) to one of which a plane
-says nothing (curved), labelled by least squares on 60 rows, learned with an RBF kernel. The method was changed on other
-data sets of these and of six further functions: before, it took what a linear teacher leaves out for noise, and its
-labels for the truth. With {few} real rows only.
+Six test functions of computer experiments, from nearly linear ones (circuit, piston, borehole) to one of which
+a plane says nothing (curved), labelled by least squares on 60 rows, learned with an RBF kernel. The method was
+changed on other data sets of these and of six further functions: before, it took what a linear teacher leaves
+out for noise, and its labels for the truth. That of more than two hundred directions not all decide was
+prompted by circuit in this table. With {few} real rows only.
 
 {linear_teachers}
 
