@@ -271,7 +271,7 @@ def posterior(problem, theta):
 
 
 class _Explained(NamedTuple):
-    """lost: -2 log likelihood; prior: A (p,); second: the share of its second term, (p,); gone: 1 - R (p,); origins: the
+    """lost: -2 log likelihood; prior: A (p,); second: the share of its second term, (p,); gone: 1 - R (p,); origins: an
     Origin of each, real rows first; mean (p, k) and covariance of the truth."""
 
     lost: float

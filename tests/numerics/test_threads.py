@@ -27,7 +27,7 @@ MARKS = {"real": mc.Provenance(), "model": None}
 @pytest.fixture
 def number_of_threads():
     """Of BLAS, whose libraries are looked for once a test: for every matrix that took seconds."""
-    symmetric._lapack("potrf")  # SciPy's is loaded
+    symmetric.lapack("potrf")  # SciPy's is loaded
     libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
     assert libraries
     return lambda: max(library.num_threads for library in libraries)
