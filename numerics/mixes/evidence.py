@@ -120,7 +120,8 @@ def posteriors(rows, known=None, near=None):
     known: dict from origin (1, 2, ...) to Known; near: maxima of nearly the same rows, next to which to look.
     """
     known, count = known or {}, len(rows.moments) - 1
-    every, decide = _seen(rows, MOST), _seen(rows, _deciding(rows))
+    every, deciding = _seen(rows, MOST), _deciding(rows)
+    decide = every if deciding == len(every.variances) else _seen(rows, deciding)
     thetas = [_start(count, known, ridge) for ridge in STARTS[: 1 if len(known) == count else None]]
     shapes = [shape for shape in SHAPES if not shape[-1] or (len(known) < count and _distinct(decide.variances, shape))]
     tried = []

@@ -32,8 +32,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modelcollapse.numerics.equivalents.symmetric import definite, lapack
+from modelcollapse.theory.populations.factors import pivoted
 
-_CUT = 1e-14  # of the largest diagonal of a moment: what is left below is rounding
+_CUT = 1e-14  # of a column's square over all rows: what is left below is rounding
 
 
 class Sample(NamedTuple):
@@ -112,11 +113,8 @@ def samples(moments, thin):
 
 def _sample(moment, lengths):
     """The Sample of one of the Moments by the pivoted factor of Cholesky, columns in units of `lengths` (p,)."""
-    factor, pivot, rank, _ = lapack("pstrf")(moment.gram / lengths / lengths[:, None], lower=1, tol=_CUT)
-    order, lower = pivot - 1, np.tril(factor)[:, :rank]
-    root = np.empty_like(lower)
-    root[order] = lower
-    labels = _solved(lower[:rank], (moment.cross / lengths[:, None])[order[:rank]])
+    root, some = pivoted(moment.gram / lengths / lengths[:, None], _CUT)
+    labels = _solved(root[some], (moment.cross / lengths[:, None])[some])
     return Sample(moment.rows, moment.cross, float(moment.squares.sum()), lengths[:, None] * root, labels, None)
 
 

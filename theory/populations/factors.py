@@ -10,7 +10,7 @@ import numpy as np
 
 from modelcollapse.theory.populations.resolved_directions import EPS, gram_noise
 
-__all__ = ["factor_of"]
+__all__ = ["factor_of", "pivoted"]
 
 ASYMMETRY = 1e-8  # of the largest entry: matrices that were rounded on their way are told apart from indefinite ones
 
@@ -23,13 +23,8 @@ def factor_of(name, gram, eps=EPS):
     >>> found.shape, bool(np.allclose(found @ found.T, X @ X.T, atol=1e-13))
     ((40, 3), True)
     """
-    from scipy.linalg import get_lapack_funcs
-
     largest = np.abs(gram).max()
-    factorise: Any = get_lapack_funcs("pstrf", (gram,))
-    found, pivots, rank, _ = factorise(gram, lower=1, tol=gram_noise(gram, eps))
-    factor = np.zeros((len(gram), rank))
-    factor[pivots - 1] = np.tril(found)[:, :rank]
+    factor, _ = pivoted(gram, gram_noise(gram, eps))
     left = np.abs(gram - factor @ factor.T).max()
     if left > max(ASYMMETRY * largest, gram_noise(gram, eps)):
         raise ValueError(
@@ -37,3 +32,22 @@ def factor_of(name, gram, eps=EPS):
             "matrix, such as the inner products of features"
         )
     return factor
+
+
+def pivoted(gram, cut):
+    """Φ (N, r) of a positive semidefinite matrix (N, N), and the rows (r,) along which it is lower triangular.
+
+    cut: what is left of a pivot below is rounding
+
+    >>> X = np.random.default_rng(0).standard_normal((40, 3))
+    >>> factor, rows = pivoted(X @ X.T, 1e-12)
+    >>> rows.shape, bool(np.allclose(factor[rows], np.tril(factor[rows])))
+    ((3,), True)
+    """
+    from scipy.linalg import get_lapack_funcs
+
+    factorise: Any = get_lapack_funcs("pstrf", (gram,))
+    found, pivots, rank, _ = factorise(gram, lower=1, tol=cut)
+    factor = np.zeros((len(gram), rank))
+    factor[pivots - 1] = np.tril(found)[:, :rank]
+    return factor, pivots[:rank] - 1
