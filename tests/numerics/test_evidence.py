@@ -8,6 +8,8 @@ from scipy.optimize import approx_fprime
 from modelcollapse.numerics.mixes import evidence
 from modelcollapse.numerics.mixes.likelihood import samples
 from modelcollapse.numerics.mixes.moments import rows_of
+from modelcollapse.validation import mix_study
+from modelcollapse.validation.studies.mixes import LINEAR_TEACHERS, draw
 
 THETA = np.array([0.2, -0.5, -1.0, -2.0, -2.0, 0.5, -1.5, 0.3, -1.0, -0.2, -0.7])
 
@@ -146,6 +148,24 @@ def lost_and_held(problem):
     first[0] = problem.signal[0]
     missed = second / (first + second) * problem.missed
     return (first + second) * missed, 1 - missed
+
+
+def test_directions_that_rounding_has_mixed_are_not_seen():
+    """Of a smooth kernel the small directions are correlated by rounding: what the others leave of the sum is the
+    largest origin's moments along those before them, and no longer with all."""
+    regime = LINEAR_TEACHERS[0]
+    found = draw(regime, 20, np.random.default_rng(0))
+    rows = rows_of(mix_study._features(regime, found.X).values, found.y[:, None], found.origin)
+    total = sum(moment.rows for moment in rows.moments)
+    assert 200 < rows.uncorrelated < len(rows.variances)
+    gaps = []
+    for size in (rows.uncorrelated, len(rows.variances)):
+        moments = [m._replace(gram=m.gram[: size + 1, : size + 1], cross=m.cross[: size + 1]) for m in rows.moments]
+        largest, lengths = samples(moments, True)[1], np.sqrt(total * np.append(1, rows.variances[:size]))
+        left = np.diag(largest.total) - largest.root @ largest.root.T
+        gaps.append(np.abs((left - moments[1].gram) / lengths / lengths[:, None]).max())
+    assert gaps[0] < 1e-8 < gaps[1]
+    assert evidence._directions(rows) == rows.uncorrelated
 
 
 def test_a_maximum_counts_once():
