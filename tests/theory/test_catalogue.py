@@ -1,6 +1,10 @@
 """The catalogue as a whole: complete, readable, refusing what is outside its domain; and reality, by simulation."""
 
 import dataclasses
+import pkgutil
+import subprocess
+import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ import sympy
 from formula_draws import seeded
 from formula_routes import ROUTES
 
-from modelcollapse.theory import catalogue, formulas
+from modelcollapse.theory import catalogue, formulas, records
 from modelcollapse.theory.equation_latex import readable
 from modelcollapse.theory.formulas import Condition, Formula, evaluated, letters_of
 from modelcollapse.theory.records import sums
@@ -240,6 +244,26 @@ def test_simulations_agree_and_reject_a_wrong_argument(name):
     other = float(catalogue[name].evaluate(**arguments | wrong))
     assert abs(mean - theory) <= 5 * spread + 0.03 * theory
     assert abs(mean - other) > 5 * spread + 0.03 * other
+
+
+def test_the_contents_are_those_of_the_modules(monkeypatch):
+    found = {module.name for module in pkgutil.iter_modules(records.__path__)}
+    topics = {name for name in found if hasattr(import_module(f"{records.__name__}.{name}"), "FORMULAS")}
+    assert topics == set(records.TOPICS)
+    assert len(catalogue) == sum(len(names.split()) for names in records.TOPICS.values())  # each name once
+    records._records.cache_clear()
+    monkeypatch.setitem(records.TOPICS, "workflows", "workflow_accumulate workflow_subsample")
+    with pytest.raises(ValueError, match=r"growing_chain; write these in .*contents\.py"):
+        catalogue["workflow_accumulate"]
+
+
+def test_one_formula_is_read_without_the_others():
+    code = (
+        "import sys; from modelcollapse.theory import catalogue; catalogue['workflow_subsample'].evaluate(rounds=2)\n"
+        "print(sorted(m.rsplit('.')[-1] for m in sys.modules if '.records.' in m))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["['contents',", "'workflows']"]
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

@@ -1,6 +1,7 @@
 """The catalogue: every closed form of the theory, by name.
 
-One module per topic; each lists its records in `FORMULAS`. The mapping is read-only.
+One module per topic; each lists its records in `FORMULAS`, and `contents` has their names. A topic is imported, and its
+records check themselves, when one of them is asked for: all together take SymPy two seconds. The mapping is read-only.
 
 >>> from modelcollapse.theory import catalogue
 >>> catalogue["clean_error"].regime
@@ -11,57 +12,45 @@ One module per topic; each lists its records in `FORMULAS`. The mapping is read-
 True
 """
 
+import functools
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from types import MappingProxyType
 
-TOPICS = (
-    "effective_ridges",
-    "degrees_of_freedom",
-    "clean_errors",
-    "collapse_rates",
-    "finite_sizes",
-    "one_pass",
-    "repeated_fits",
-    "mixtures",
-    "label_mixing",
-    "accumulation",
-    "workflows",
-    "exponents",
-    "optimal_exponents",
-    "crossovers",
-    "optimal_ridges",
-    "optimal_teachers",
-    "gaussian_chains",
-    "discrete_chains",
-    "rare_events",
-    "founders",
-    "lost_information",
-    "random_features",
-    "classes",
-    "class_exponents",
-    "votes",
-    "verification",
-    "self_distillation",
-)
+from modelcollapse.theory.records.contents import TOPICS
 
 
-class _Catalogue(dict):
-    """A name that is not there is answered with the nearest ones."""
+class _Catalogue(Mapping):
+    """Records by name; a name that is not there is answered with the nearest ones."""
 
-    def __missing__(self, name):
-        close = get_close_matches(str(name), self) or sorted(self)
-        raise KeyError(f"there is no formula {name!r}; there is {', '.join(close)}")
+    def __init__(self):
+        self._topics = {name: topic for topic, names in TOPICS.items() for name in names.split()}
+
+    def __getitem__(self, name):
+        if name not in self._topics:
+            close = get_close_matches(str(name), self) or sorted(self)
+            raise KeyError(f"there is no formula {name!r}; there is {', '.join(close)}")
+        return _records(self._topics[name])[name]
+
+    def __iter__(self):
+        return iter(self._topics)
+
+    def __len__(self):
+        return len(self._topics)
+
+    def __contains__(self, name):
+        return name in self._topics
+
+    def __repr__(self):
+        return f"<catalogue of {len(self)} formulas: {', '.join(self)}>"
 
 
-def _collected():
-    found = _Catalogue()
-    for topic in TOPICS:
-        for formula in import_module(f"{__name__}.{topic}").FORMULAS:
-            if formula.name in found:
-                raise ValueError(f"two records are named {formula.name}")
-            found[formula.name] = formula
-    return MappingProxyType(found)
+@functools.cache
+def _records(topic):
+    found = {formula.name: formula for formula in import_module(f"{__name__}.{topic}").FORMULAS}
+    if list(found) != TOPICS[topic].split():
+        raise ValueError(f"{topic} has the records {', '.join(found)}; write these in theory/records/contents.py")
+    return found
 
 
-catalogue = _collected()
+catalogue = _Catalogue()
