@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelcollapse._progress import Progress
-from modelcollapse.numerics.threads import pinned
 from modelcollapse.theory.populations.spectrum import Spectrum
+from modelcollapse.theory.populations.threads import pinned
 from modelcollapse.validation.cluster import finished_batches
 from modelcollapse.validation.estimates import Estimate
 from modelcollapse.validation.problems import SimulatedFit, SimulatedRepeat, SimulatedSgd, problems_of

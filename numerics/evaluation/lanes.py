@@ -15,6 +15,7 @@ import numpy as np
 
 from modelcollapse.numerics.arrays import namespace
 from modelcollapse.numerics.evaluation.double_precision import double_precision
+from modelcollapse.theory.populations.threads import pinned
 
 __all__ = ["evaluate_on", "flat", "most_lanes", "padded_atoms", "rows", "spread"]
 
@@ -63,7 +64,8 @@ def evaluate_on(grid, run, outputs, alive=8, share=False, effort=np.inf):
         np.asarray(x, np.float64).reshape(1) if share and np.size(x) == 1 else flat(x, grid.shape) for x in grid.numbers
     ]
     if effort <= SMALL_EFFORT:
-        found = run(numbers, *jax.tree.map(lambda x: rows(x, grid.shape), grid.arrays))
+        with pinned(grid.atoms.eigenvalues.shape[-1]):
+            found = run(numbers, *jax.tree.map(lambda x: rows(x, grid.shape), grid.arrays))
         results = [np.array(np.broadcast_to(x, (grid.points, *np.shape(x)[1:])), np.float64) for x in found]
     else:
         results = _in_chunks(grid, numbers, run, alive, share)

@@ -15,13 +15,13 @@ from modelcollapse.numerics.evaluation.on_rows import OnRows
 from modelcollapse.numerics.evaluation.outcome import require_found
 from modelcollapse.numerics.evaluation.question import refuse_filters
 from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
-from modelcollapse.numerics.threads import on_one_thread
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
 from modelcollapse.theory.pipelines.model import sources_of
 from modelcollapse.theory.pipelines.reading import Reading, checked_values, leaf_values, read
 from modelcollapse.theory.pipelines.steps import FitStep
 from modelcollapse.theory.populations.data_rows import DataRows
 from modelcollapse.theory.populations.dense_gaussian import Gaussian
+from modelcollapse.theory.populations.threads import on_one_thread
 
 __all__ = ["PointQuestion", "PointSlopes", "tested_inputs"]
 

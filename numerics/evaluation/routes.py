@@ -16,6 +16,7 @@ from modelcollapse.numerics.evaluation.walk import error_parts, errors_on_the_wa
 from modelcollapse.theory.pipelines.model import require_model
 from modelcollapse.theory.pipelines.steps import FitStep
 from modelcollapse.theory.populations.spectrum import Spectrum
+from modelcollapse.theory.populations.threads import pinned
 
 __all__ = ["errors_of_fits", "evaluated", "question_of"]
 
@@ -38,7 +39,8 @@ def evaluated(question):
         return question.evaluated()
     grid = question.grid
     for route in ROUTES:
-        found = route(question)
+        with pinned(grid.atoms.eigenvalues.shape[-1]):
+            found = route(question)
         if found is not None:
             left = np.flatnonzero(found[-1] == 0)
             if left.size:

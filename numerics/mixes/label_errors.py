@@ -18,7 +18,7 @@ r \Sigma_{all}) / (n + r)$, with r directions and N rows in all, so that $2 (n +
 import numpy as np
 
 from modelcollapse.numerics.mixes.evidence import bounds, negative, posterior, problem_of
-from modelcollapse.numerics.threads import pinned
+from modelcollapse.theory.populations.threads import pinned
 
 DRAWS = 1000
 MIDDLE = (0.05, 0.95)

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import sympy
 
 import modelcollapse as mc
-from modelcollapse.numerics import threads
 from modelcollapse.numerics.equivalents import symmetric
+from modelcollapse.numerics.evaluation import training_curves
+from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
+from modelcollapse.numerics.provenance.ridge_path import RidgePath
+from modelcollapse.theory.populations import threads
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -13,6 +17,7 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 3))
 Y, ORIGIN = X.sum(axis=1) + 0.3 * RNG.standard_normal(40), np.repeat(["real", "model"], [20, 20])
 ROWS = mc.truth(mc.rows(X, Y, "rbf", gamma=0.1))
+LAW, STEP = mc.truth(mc.power_law(1.5, 0.5, dim=30)), sympy.Symbol("step", positive=True)
 DENSE = mc.truth(mc.gaussian(np.cov(X.T), np.ones(3)))
 QUESTIONS = {
     "rows": lambda: mc.predict(mc.fit(ROWS.label(20, 0.1), ridge=0.1)),
@@ -20,7 +25,19 @@ QUESTIONS = {
     "the best ridge on rows": lambda: mc.optimal_ridge(mc.fit(ROWS.label(20, 0.1))),
     "a dense Gaussian": lambda: mc.predict(mc.fit(DENSE.label(20, 0.1), ridge=0.1)),
     "weights": lambda: mc.CollapseAwareRidge(weights="auto", generations=MARKS).fit(X, Y, origin=ORIGIN),
+    "a kernel fit": lambda: mc.CollapseAwareRidge(kernel="rbf").fit(X, Y),
+    "one pass of SGD": lambda: mc.predict(mc.fit(LAW.label(20, 0.1), filter=mc.OnePassSGD(0.1))),
+    "refits": lambda: mc.predict(mc.fit(LAW.label(20, 0.1), filter=mc.SelfDistillation(0.1, -1.5))),
+    "a curve of training": lambda: mc.predict(mc.fit(LAW.label(20, 0.1), filter=mc.GradientFlow(np.arange(1.0, 9)))),
+    "a slope": lambda: mc.gradient(mc.fit(LAW.label(20, 0.1), filter=mc.OnePassSGD(STEP)), {STEP: 0.1}),
+    "rows by their spectrum": lambda: mc.predict(mc.fit(mc.truth(mc.rows(X, Y, method="spectrum")).label(20), ridge=1)),
+    "the spectrum of a covariance": lambda: mc.from_covariance(np.cov(X.T), np.ones(3)),
+    "the spectrum of a kernel": lambda: mc.from_samples(X, Y, "rbf", gamma=0.1),
 }
+PLACES = [
+    *((symmetric, "lapack"), (np.linalg, "eigh"), (np.linalg, "svd")),
+    *((OnSpectrum, "advance"), (training_curves, "equivalent"), (RidgePath, "__call__")),
+]
 MARKS = {"real": mc.Provenance(), "model": None}
 
 
@@ -35,14 +52,18 @@ def number_of_threads():
 
 @pytest.fixture
 def seen(monkeypatch, number_of_threads):
-    """Numbers of BLAS threads whenever a matrix is factored, in a process that has two."""
-    found, lapack = [], symmetric.lapack
+    """Numbers of BLAS threads where matrices are factored or multiplied, in a process that has two."""
+    found = []
 
-    def watched(name):
-        found.append(number_of_threads())
-        return lapack(name)
+    def watched(function):
+        def watching(*arguments, **options):
+            found.append(number_of_threads())
+            return function(*arguments, **options)
 
-    monkeypatch.setattr(symmetric, "lapack", watched)
+        return watching
+
+    for place, name in PLACES:
+        monkeypatch.setattr(place, name, watched(getattr(place, name)))
     with threadpoolctl.threadpool_limits(2, "blas"):
         yield found
 

@@ -18,6 +18,7 @@ from modelcollapse.theory.populations.factors import factor_of
 from modelcollapse.theory.populations.kernels import kernel_matrix
 from modelcollapse.theory.populations.population import DensePopulation
 from modelcollapse.theory.populations.resolved_directions import distinct_rows, gram_noise, precision
+from modelcollapse.theory.populations.threads import pinned
 
 __all__ = ["MOST_ROWS", "DataRows", "rows"]
 
@@ -102,7 +103,8 @@ class DataRows(DensePopulation):
         """Eigenvalues of the pool's kernel matrix (zero below rounding), squared coordinates of targets, the rank."""
         (rows,) = self.pools.values()
         gram = self.kernel_matrix[np.ix_(rows, rows)]
-        values, vectors = np.linalg.eigh(gram)
+        with pinned(len(gram)):
+            values, vectors = np.linalg.eigh(gram)
         values = np.where(values > gram_noise(gram), values, 0.0)
         return values, (vectors.T @ self.targets[rows]) ** 2, int(np.count_nonzero(values))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelcollapse.theory.populations.resolved_directions import EPS, gram_noise
+from modelcollapse.theory.populations.threads import pinned
 
 __all__ = ["factor_of", "pivoted"]
 
@@ -24,8 +25,9 @@ def factor_of(name, gram, eps=EPS):
     ((40, 3), True)
     """
     largest = np.abs(gram).max()
-    factor, _ = pivoted(gram, gram_noise(gram, eps))
-    left = np.abs(gram - factor @ factor.T).max()
+    with pinned(len(gram)):
+        factor, _ = pivoted(gram, gram_noise(gram, eps))
+        left = np.abs(gram - factor @ factor.T).max()
     if left > max(ASYMMETRY * largest, gram_noise(gram, eps)):
         raise ValueError(
             f"{name} is not positive semidefinite: {left:.3g} is left of entries up to {largest:.3g}; give a kernel "

@@ -29,6 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modelcollapse.theory.populations.threads import pinned_by_matrix
+
 EPS = float(np.finfo(float).eps)
 UNITS = 1e3  # ratio of column lengths from which an ordinary decomposition loses digits of the small ones
 DROP = 200.0  # from the last eigenvalue that counts to the first that does not, if a kernel has finitely many
@@ -65,6 +67,7 @@ def precision(matrix):
     return max([EPS, *(float(np.finfo(kind).eps) for kind in floats)])
 
 
+@pinned_by_matrix
 def of_features(X, centre=True, eps=EPS):
     """Directions of rows of features X (N, d), float64; eps: of the precision that they came in.
 
@@ -111,6 +114,7 @@ def _singular(Z, lengths):
     return (V, values, U.T) if wide else (U, values, V.T)
 
 
+@pinned_by_matrix
 def of_gram(gram, centre=True, eps=EPS):
     """Directions of a symmetric kernel matrix (N, N), float64; eps: of the precision that it came in.
 
@@ -139,6 +143,7 @@ def of_gram(gram, centre=True, eps=EPS):
     return Directions(U, values, U, offset, dim, limit - rank, least)
 
 
+@pinned_by_matrix
 def of_columns(gram):
     """Eigenvalues (r,), descending, and eigenvectors (d, r) of a Gram matrix of columns (d, d), without rounding.
 

@@ -21,9 +21,9 @@ from modelcollapse.numerics.mixes.leave_one_out import gcv, weighted_path
 from modelcollapse.numerics.mixes.moments import Rows, rows_of
 from modelcollapse.numerics.mixes.teachers import informed
 from modelcollapse.numerics.mixes.worth import worth
-from modelcollapse.numerics.threads import pinned
 from modelcollapse.theory.populations import resolved_directions
 from modelcollapse.theory.populations.kernels import enough_memory, kernel_values
+from modelcollapse.theory.populations.threads import pinned
 
 FEWEST = 4  # real rows that a choice is made on
 KERNEL_ROWS = 4000  # of a kernel fit whose weights are chosen

@@ -47,6 +47,7 @@ from modelcollapse.numerics.provenance.corrected_risk import Provenance, posteri
 from modelcollapse.numerics.provenance.ridge_path import RidgePath
 from modelcollapse.theory.numbers.leaves import leaf
 from modelcollapse.theory.populations import resolved_directions
+from modelcollapse.theory.populations.threads import pinned
 
 LEAST = 8  # residual degrees of freedom that an estimate is believed on
 _ENDLESS = ("rbf", "laplacian")  # kernels of the distance alone, whose feature spaces are known to be infinite
@@ -141,14 +142,16 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         """sample_weight: (T,), how many rows each row counts for, where all labels have one author."""
         X, y, unlabelled, eps = self._checked(X, y, unlabelled)
         pairs, real = read_origins(origin, len(X), self._described())
-        labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
-        if sample_weight is None:
-            rows = self._rows(X, eps, labels, real, self._centred(pairs, labels.unit))
-        else:
-            counts = counts_of(sample_weight, X)
-            labels = labels.weighed(counts, self.fit_intercept)
-            rows = self._counted(X, eps, labels, real, self._centred(pairs, labels.unit), counts)
-        choice = self._choice(rows, unlabelled)
+        with pinned(len(X)):
+            labels = in_own_unit(y.reshape(len(X), -1), self.fit_intercept)
+            if sample_weight is None:
+                rows = self._rows(X, eps, labels, real, self._centred(pairs, labels.unit))
+            else:
+                counts = counts_of(sample_weight, X)
+                labels = labels.weighed(counts, self.fit_intercept)
+                rows = self._counted(X, eps, labels, real, self._centred(pairs, labels.unit), counts)
+            choice = self._choice(rows, unlabelled)
+            notes = choice.notes + self._real_rows_alone(rows, choice)
         self.path_ = {
             self._strength: choice.strengths,
             self._uncorrected.replace("-", "_"): labels.squared(choice.error),
@@ -158,7 +161,7 @@ class CollapseAware(MultiOutputMixin, RegressorMixin, BaseEstimator, ABC):
         self.criterion_, correction, unit = choice.criterion, choice.correction, rows.unit
         self.generator_error_ = correction.generator_error * unit * unit if correction else 0.0
         self.generator_noise_ = correction.noise * unit if correction and correction.noise is not None else None
-        for note in choice.notes + self._real_rows_alone(rows, choice):
+        for note in notes:
             warnings.warn(note, UserWarning, stacklevel=2)
         self._settle(float(choice.strengths[choice.at]), rows.path.rows)
         self._store(rows, labels.level, choice.strengths[[choice.at]], y)
