@@ -30,7 +30,7 @@ def effort_of(steps, points, atoms, symbols=0):
 
 def _fit(step, points, thousands):
     if step.filter is not None:
-        return 10 * points + thousands
+        return 3 * points + 2 * thousands
     pairs = len(step.sources) ** 2
     shifted = 3 if len(step.sources) > 1 and any(source.shifted for source in step.sources) else 1
     judged = sum(source.keep is not None for source in step.sources)

@@ -88,7 +88,7 @@ class PointQuestion(NamedTuple):
 class PointSlopes:
     """The test error of a pipeline on a dense population and its derivatives by the symbols `over`: see `Slopes`."""
 
-    nodes_per_decade = 2  # each costs inverses
+    nodes_per_decade, log_sample = 2, 3  # each costs inverses
 
     def __init__(self, model, over, values, start):
         self.model, self.over, self.reading = model, tuple(over), read(model)
@@ -127,6 +127,18 @@ class PointSlopes:
         require_found(flags)
         return errors, slopes
 
+    @on_one_thread
+    def errors(self, lanes, point):
+        """Test error (N,) alone."""
+        lanes, point = np.asarray(lanes, int), np.asarray(point, float)
+        errors, flags = np.empty(len(lanes)), np.empty(len(lanes), bool)
+        for here in pieces(self.population, [x[lanes] for x in self.numbers], len(lanes)):
+            numbers = self._numbers(lanes[here], self._named(lanes[here], point[:, here]))
+            moments, found = last_moments(self.reading.schedule, numbers, self.population)
+            errors[here], flags[here] = sum(self.population.readout(moments, self.tested)), all_found(found)
+        require_found(flags)
+        return errors
+
     def finite(self, lanes, point):
         """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
         error, slopes = self(lanes, point)
@@ -142,16 +154,22 @@ class PointSlopes:
         ]
         return np.log(np.reshape(found, (-1, 2)).T)
 
+    def _numbers(self, lanes, named):
+        """Numbers of the pipeline at one lane or several."""
+        return [
+            np.broadcast_to(np.asarray(evaluate(value, named), float), np.shape(lanes)) if moves else number[lanes]
+            for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.moving, strict=True)
+        ]
+
     def _at(self, lanes, point):
         """Errors, slopes and flags at one lane or several: arrays of their shape."""
         named, shape = self._named(lanes, point), np.shape(lanes)
-        numbers = []
-        for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.moving, strict=True):
-            number = number[lanes]
-            if moves:
-                number = np.broadcast_to(np.asarray(evaluate(value, named), float), shape)
-                number = Dual(number, np.stack(list(slopes_of(value, self.over, named, shape))))
-            numbers.append(number)
+        numbers = [
+            Dual(number, np.stack(list(slopes_of(value, self.over, named, shape)))) if moves else number
+            for (_, value, _), number, moves in zip(
+                self.reading.leaves, self._numbers(lanes, named), self.moving, strict=True
+            )
+        ]
         moments, flags = last_moments(self.reading.schedule, numbers, self.population)
         error = sum(self.population.readout(moments, self.tested))
         slopes = error.tangents if isinstance(error, Dual) else np.zeros((len(self.over), *shape))

@@ -66,6 +66,7 @@ class Slopes:
     """
 
     nodes_per_decade = 4  # of the ridge, between which `best_ridge` sees every minimum
+    log_sample = 5  # of the points by which `best_values` begins, to base two, for no symbol
 
     def __init__(self, model, over, values, start):
         self.model, self.traced = model, TracedError(model, over)
@@ -106,28 +107,47 @@ class Slopes:
         require_found(converged)
         return error, np.array(slopes)
 
+    def errors(self, lanes, point):
+        """Test error (N,) alone, without its derivatives where nothing is compiled."""
+        lanes, point = np.asarray(lanes, int), [np.asarray(x, float) for x in point]
+        grid, effort = self._placed(lanes, self._named(lanes, point), [], 0)
+        if effort > SMALL_EFFORT:
+            return self(lanes, point)[0]
+        error, converged = evaluate_on(grid, self._alone, 2, effort=effort)
+        require_found(converged)
+        return error
+
     def finite(self, lanes, point):
         """The same with derivatives of zero where they are not finite: for optimisers, whose search goes on."""
         error, slopes = self(lanes, point)
         return error, np.where(np.isfinite(error) & np.isfinite(slopes), slopes, 0)
 
     def _evaluated(self, lanes, point):
-        arrays = jax.tree.map(lambda array: array if len(array) == 1 else array[lanes], self.arrays)
-        named, over = self._named(lanes, point), self.traced.over
-        numbers, tangents = [], []
-        for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.traced.moving, strict=True):
-            shape = (len(lanes),)
-            numbers.append(np.broadcast_to(evaluate(value, named), shape) if moves else number[lanes])
-            tangents += list(slopes_of(value, over, named, shape)) if moves else []
-        symbols = list(named.values()) if self.traced.spectrum_moves else []
-        grid = type(self.grid)((len(lanes),), [*numbers, *tangents, *symbols], *arrays)
-        alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
-        steps, atoms = self.reading.filled(numbers), grid.atoms.eigenvalues.shape[-1]
-        effort = np.inf if symbols else effort_of(steps, len(lanes), atoms, len(over))
+        named, over, shape = self._named(lanes, point), self.traced.over, (len(lanes),)
+        moving = [value for (_, value, _), moves in zip(self.reading.leaves, self.traced.moving, strict=True) if moves]
+        tangents = [tangent for value in moving for tangent in slopes_of(value, over, named, shape)]
+        grid, effort = self._placed(lanes, named, tangents, len(over))
         if len(lanes) == 1 and effort > SMALL_EFFORT:  # the shape of many points, compiled already
             return [x[:1] for x in self._evaluated(np.repeat(lanes, 2), [np.repeat(x, 2) for x in point])]
         run = self._with_duals if effort <= SMALL_EFFORT else self._with_jax
+        alive = 24 + 4 * max(map(len, self.reading.schedule.pairs))
         return evaluate_on(grid, run, len(over) + 2, alive, effort=effort)
+
+    def _placed(self, lanes, named, tangents, symbols):
+        """The grid of some points, numbers followed by `tangents`, and the effort of derivatives by so many symbols."""
+        arrays = jax.tree.map(lambda array: array if len(array) == 1 else array[lanes], self.arrays)
+        numbers = [
+            np.broadcast_to(evaluate(value, named), lanes.shape) if moves else number[lanes]
+            for (_, value, _), number, moves in zip(self.reading.leaves, self.numbers, self.traced.moving, strict=True)
+        ]
+        moved = list(named.values()) if self.traced.spectrum_moves else []
+        grid = type(self.grid)(lanes.shape, [*numbers, *tangents, *moved], *arrays)
+        steps, atoms = self.reading.filled(numbers), grid.atoms.eigenvalues.shape[-1]
+        return grid, np.inf if moved else effort_of(steps, len(lanes), atoms, symbols)
+
+    def _alone(self, numbers, atoms, shifts, tested):
+        error, flags = self.traced(numbers, atoms, shifts)
+        return error, _all_found(flags, numbers)
 
     def _parts(self, lanes):
         """Numbers of the pipeline, their tangents by symbol (None for what stands still), values of symbols."""
@@ -140,7 +160,7 @@ class Slopes:
         numbers, moved, _ = self._parts(lanes)
         numbers = [x if t is None else Dual(x, np.stack(t)) for x, t in zip(numbers, moved, strict=True)]
         error, flags = self.traced(numbers, atoms, shifts)
-        converged = np.all([np.broadcast_to(flag, lanes[0].shape) for flag in flags] or [[True]], 0)
+        converged = _all_found(flags, lanes)
         if not isinstance(error, Dual):
             return error, *([np.zeros(1)] * len(self.traced.over)), converged
         return error.value, *error.tangents, converged
@@ -167,3 +187,8 @@ class Slopes:
         value, _, flags = found[0]
         converged = np.all([np.asarray(flag) for flag in flags] or [[True]], 0)
         return value, *(slope for _, slope, _ in found), converged
+
+
+def _all_found(flags, lanes):
+    """Whether every root was found, of all steps, (P,)."""
+    return np.all([np.broadcast_to(flag, lanes[0].shape) for flag in flags] or [[True]], 0)

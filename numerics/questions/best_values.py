@@ -4,8 +4,7 @@ Each symbol x in [low, high] gets a coordinate t in [0, 1]: the logarithm where 
 a ridge or penalty from zero, x = high·(e^{ct} − 1)/(e^c − 1) with e^c = 10⁹, which has a slope at zero and
 covers nine decades; t proportional to x otherwise. The error E, which may be infinite in the box (T = d), is
 replaced by E/(E + E_0), a monotone function that is 1 with slope 0 there. An evenly spread sequence over the box gives
-the starts, those of the lowest error that are not close to one another; from each SciPy's L-BFGS-B descends
-on exact derivatives.
+the starts, those that no lower point is close to; from each SciPy's L-BFGS-B descends on exact derivatives.
 """
 
 from dataclasses import dataclass
@@ -161,10 +160,10 @@ def _tuned(slopes, box, lane):
     from scipy.optimize import minimize
 
     size = len(box.symbols)
-    sample = np.clip(_spread_evenly(2 ** min(5 + size, 9), size), _EDGE, 1 - _EDGE)
+    sample = np.clip(_spread_evenly(2 ** min(slopes.log_sample + size, 9), size), _EDGE, 1 - _EDGE)
     points, _ = box(sample)
     _require_feasible(slopes, box, points)
-    error, _ = slopes.finite(np.full(sample.shape[1], lane), points)
+    error = slopes.errors(np.full(sample.shape[1], lane), points)
     positive = error[np.isfinite(error) & (error > 0)]
     if not np.isfinite(error).any():
         raise ValueError("the test error is infinite in the whole box; give bounds away from samples = dimension")
@@ -182,8 +181,11 @@ def _tuned(slopes, box, lane):
         bounds = [(_EDGE, 1 - _EDGE)] * size
         return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
 
-    coarse = [descend(start, ftol=1e-4, maxiter=20) for start in _starts(sample, error)]
-    best = descend(min(coarse, key=lambda found: found.fun).x, ftol=1e-15, gtol=1e-13, maxiter=200).x
+    starts = _starts(sample, error)
+    if len(starts) > 1:
+        coarse = [descend(start, ftol=1e-4, maxiter=20) for start in starts]
+        starts = [min(coarse, key=lambda found: found.fun).x]
+    best = descend(starts[0], ftol=1e-15, gtol=1e-13, maxiter=200).x
     x, _ = box(best[:, None])
     return np.select([best <= 2 * _EDGE, best >= 1 - 2 * _EDGE], [box.low, box.high], x[:, 0])
 
@@ -199,11 +201,7 @@ def _spread_evenly(count, size):
 
 
 def _starts(sample, error):
-    """The lowest points of a sample (symbols, N), none within a tenth of the box of a lower one."""
-    chosen = []
-    for k in np.argsort(error, kind="stable"):
-        if np.isfinite(error[k]) and all(np.max(np.abs(sample[:, k] - other)) > 0.1 for other in chosen):
-            chosen.append(sample[:, k])
-        if len(chosen) == STARTS:
-            break
-    return chosen
+    """The lowest points of a sample (symbols, N), none within a tenth of the box of a lower one of the sample."""
+    sample = sample[:, np.argsort(error, kind="stable")[: np.isfinite(error).sum()]].T
+    apart = [np.all(np.abs(sample[:k] - point).max(axis=1) > 0.1) for k, point in enumerate(sample)]
+    return sample[apart][:STARTS]
