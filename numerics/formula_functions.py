@@ -99,11 +99,16 @@ class _Printer(JaxPrinter):
         return f"{self._print(expr.base.label)}[{self._print(expr.indices[0])} - 1]"
 
     def _print_Sum(self, expr):
+        """The entries of arrays are arguments of their own: mapped over, not looked up, which XLA compiles to loops."""
         ((j, low, high),) = expr.limits
-        arrays = (term for term in expr.function.atoms(sympy.Indexed) if j in term.indices)
-        size = length(quantity(str(next(arrays).base.label)).length)
+        entries = sorted((term for term in expr.function.atoms(sympy.Indexed) if term.indices == (j,)), key=str)
+        names = [sympy.Symbol(f"{term.base.label}_{j}") for term in entries]
+        term = expr.function.xreplace(dict(zip(entries, names, strict=True)))
+        arguments = ", ".join(self._print(name) for name in (j, *names))
+        arrays = "".join(f"{self._print(entry.base.label)}, " for entry in entries)
+        size = length(quantity(str(entries[0].base.label)).length)
         bounds = "" if (low, high) == (1, size) else f", {self._print(low)}, {self._print(high)}"
-        return f"total(lambda {self._print(j)}: {self._print(expr.function)}, {self._print(size)}{bounds})"
+        return f"total(lambda {arguments}: {self._print(term)}, ({arrays}){bounds})"
 
     def _print_uppergamma(self, expr):
         return f"uppergamma({', '.join(map(self._print, expr.args))})"
@@ -126,10 +131,10 @@ class _Printer(JaxPrinter):
         return text
 
 
-def _total(term, size, low: Any = None, high: Any = None):
-    """Σ_j term(j) over j = 1..size, or over low ≤ j ≤ high, which may be traced."""
-    j = jnp.arange(1, size + 1)
-    terms = jax.vmap(term)(j)
+def _total(term, arrays, low: Any = None, high: Any = None):
+    """Σ_j term(j, entries j of the arrays) over all entries, or over low ≤ j ≤ high, which may be traced."""
+    j = jnp.arange(1, len(arrays[0]) + 1)
+    terms = jax.vmap(term)(j, *arrays)
     if high is None:
         return terms.sum(axis=0)
     inside = ((j >= low) & (j <= high)).reshape(-1, *[1] * (terms.ndim - 1))
