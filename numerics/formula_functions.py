@@ -180,11 +180,13 @@ def _hyper(above, below, z):
     Pfaff's transformation maps -1 ≤ z ≤ 0 to a series in z/(z-1) ≤ 1/2; z < -1 goes to 1/z first.
     """
     (a, b), (c,) = above, below
+    a, b, c, z = jnp.broadcast_arrays(a, b, c, z)
     near, far = jnp.maximum(z, -1.0), 1 / jnp.minimum(z, -1.0)
-    gamma = special.gamma
-    one = gamma(c) * gamma(b - a) / (gamma(b) * gamma(c - a)) * (-far) ** a * _pfaff(a, a - c + 1, a - b + 1, far)
-    two = gamma(c) * gamma(a - b) / (gamma(a) * gamma(c - b)) * (-far) ** b * _pfaff(b, b - c + 1, b - a + 1, far)
-    return jnp.where(z >= -1, _pfaff(a, b, c, near), one + two)
+    series = (a, b, c, near), (a, a - c + 1, a - b + 1, far), (b, b - c + 1, b - a + 1, far)
+    direct, one, two = _pfaff(*map(jnp.stack, zip(*series, strict=True)))  # side by side: compiled once
+    of_a, of_b, of_c, up, down, over_a, over_b = special.gamma(jnp.stack([a, b, c, b - a, a - b, c - a, c - b]))
+    one, two = of_c * up / (of_b * over_a) * (-far) ** a * one, of_c * down / (of_a * over_b) * (-far) ** b * two
+    return jnp.where(z >= -1, direct, one + two)
 
 
 def _pfaff(a, b, c, z, terms=240):
