@@ -99,11 +99,16 @@ class _Printer(JaxPrinter):
         return f"{self._print(expr.base.label)}[{self._print(expr.indices[0])} - 1]"
 
     def _print_Sum(self, expr):
+        """The entries of arrays are arguments of their own: mapped over, not looked up, which XLA compiles to loops."""
         ((j, low, high),) = expr.limits
-        arrays = (term for term in expr.function.atoms(sympy.Indexed) if j in term.indices)
-        size = length(quantity(str(next(arrays).base.label)).length)
+        entries = sorted((term for term in expr.function.atoms(sympy.Indexed) if term.indices == (j,)), key=str)
+        names = [sympy.Symbol(f"{term.base.label}_{j}") for term in entries]
+        term = expr.function.xreplace(dict(zip(entries, names, strict=True)))
+        arguments = ", ".join(self._print(name) for name in (j, *names))
+        arrays = "".join(f"{self._print(entry.base.label)}, " for entry in entries)
+        size = length(quantity(str(entries[0].base.label)).length)
         bounds = "" if (low, high) == (1, size) else f", {self._print(low)}, {self._print(high)}"
-        return f"total(lambda {self._print(j)}: {self._print(expr.function)}, {self._print(size)}{bounds})"
+        return f"total(lambda {arguments}: {self._print(term)}, ({arrays}){bounds})"
 
     def _print_uppergamma(self, expr):
         return f"uppergamma({', '.join(map(self._print, expr.args))})"
@@ -126,10 +131,10 @@ class _Printer(JaxPrinter):
         return text
 
 
-def _total(term, size, low: Any = None, high: Any = None):
-    """Σ_j term(j) over j = 1..size, or over low ≤ j ≤ high, which may be traced."""
-    j = jnp.arange(1, size + 1)
-    terms = jax.vmap(term)(j)
+def _total(term, arrays, low: Any = None, high: Any = None):
+    """Σ_j term(j, entries j of the arrays) over all entries, or over low ≤ j ≤ high, which may be traced."""
+    j = jnp.arange(1, len(arrays[0]) + 1)
+    terms = jax.vmap(term)(j, *arrays)
     if high is None:
         return terms.sum(axis=0)
     inside = ((j >= low) & (j <= high)).reshape(-1, *[1] * (terms.ndim - 1))
@@ -175,11 +180,13 @@ def _hyper(above, below, z):
     Pfaff's transformation maps -1 ≤ z ≤ 0 to a series in z/(z-1) ≤ 1/2; z < -1 goes to 1/z first.
     """
     (a, b), (c,) = above, below
+    a, b, c, z = jnp.broadcast_arrays(a, b, c, z)
     near, far = jnp.maximum(z, -1.0), 1 / jnp.minimum(z, -1.0)
-    gamma = special.gamma
-    one = gamma(c) * gamma(b - a) / (gamma(b) * gamma(c - a)) * (-far) ** a * _pfaff(a, a - c + 1, a - b + 1, far)
-    two = gamma(c) * gamma(a - b) / (gamma(a) * gamma(c - b)) * (-far) ** b * _pfaff(b, b - c + 1, b - a + 1, far)
-    return jnp.where(z >= -1, _pfaff(a, b, c, near), one + two)
+    series = (a, b, c, near), (a, a - c + 1, a - b + 1, far), (b, b - c + 1, b - a + 1, far)
+    direct, one, two = _pfaff(*map(jnp.stack, zip(*series, strict=True)))  # side by side: compiled once
+    of_a, of_b, of_c, up, down, over_a, over_b = special.gamma(jnp.stack([a, b, c, b - a, a - b, c - a, c - b]))
+    one, two = of_c * up / (of_b * over_a) * (-far) ** a * one, of_c * down / (of_a * over_b) * (-far) ** b * two
+    return jnp.where(z >= -1, direct, one + two)
 
 
 def _pfaff(a, b, c, z, terms=240):

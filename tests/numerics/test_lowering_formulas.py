@@ -22,7 +22,9 @@ from modelcollapse.numerics.formula_functions import TABLE
 from modelcollapse.theory import catalogue
 from modelcollapse.theory.formulas import evaluated, in_mpmath, letters_of
 
-SIZES = {"d": 4, "G": 2, "K": 3}  # as in the examples: one compilation per formula
+VARIED = [name for name in catalogue if catalogue[name].arguments]
+TOGETHER = 8  # formulas in one compilation
+SIZES = {"d": 4, "G": 2, "K": 3}  # as in the examples: each formula is compiled once
 PRECISE = [
     name for name, route in ROUTES.items() if route.tolerance <= 1e-10 and not route.points and not route.unknown
 ]
@@ -32,10 +34,21 @@ COMPARED = settings(max_examples=4, deadline=None, suppress_health_check=list(He
 
 
 @functools.cache
-def compiled(name):
-    """Value and gradients of a formula under jit."""
-    function = catalogue[name].function()
-    return jax.jit(jax.value_and_grad(lambda values: function(**values)))
+def compiled(first):
+    """Value and gradients under jit of some formulas, beginning with that one, and their examples.
+
+    Compiled together they take two thirds of the time that they take one by one.
+    """
+    some = VARIED[first : first + TOGETHER]
+    derived = {
+        name: jax.value_and_grad(lambda values, formula=catalogue[name]: formula.function()(**values)) for name in some
+    }
+    examples = {name: doubles(catalogue[name].example) for name in some}
+    return jax.jit(lambda points: {name: derived[name](points[name]) for name in some}), examples
+
+
+def doubles(point):
+    return {k: np.asarray(v, np.float64) for k, v in point.items()}
 
 
 def in_double(name, point):
@@ -43,7 +56,8 @@ def in_double(name, point):
     if not point:
         return float(jax.jit(catalogue[name].function())()), {}, 1.0
     with jax.enable_x64(True):
-        value, slopes = compiled(name)({k: np.asarray(v, np.float64) for k, v in point.items()})
+        kernel, examples = compiled(VARIED.index(name) // TOGETHER * TOGETHER)
+        value, slopes = kernel(examples | {name: doubles(point)})[name]
         slopes = {k: np.asarray(v) for k, v in slopes.items()}
         moved = sum(np.sum(np.abs(np.asarray(point[k], dtype=float) * v)) for k, v in slopes.items())
         return float(value), slopes, abs(float(value)) + float(moved)
@@ -59,7 +73,7 @@ def drawn(data, name, ranges=None):
         assume(False)
 
 
-@pytest.mark.parametrize("name", [name for name in catalogue if catalogue[name].arguments])
+@pytest.mark.parametrize("name", VARIED)
 @COMPARED
 @given(data=st.data())
 def test_jit_is_the_exact_value_on_the_whole_domain(name, data):
@@ -79,7 +93,7 @@ def test_jit_is_the_independent_route(name):
     assert abs(value - expected) <= 1e-10 * unit + 1e-290
 
 
-@pytest.mark.parametrize("name", [name for name in catalogue if catalogue[name].arguments])
+@pytest.mark.parametrize("name", VARIED)
 def test_gradients_are_the_derivatives(name):
     formula, point = catalogue[name], catalogue[name].example
     _, slopes, unit = in_double(name, point)
