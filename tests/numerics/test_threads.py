@@ -25,6 +25,7 @@ QUESTIONS = {
     "the best ridge on rows": lambda: mc.optimal_ridge(mc.fit(ROWS.label(20, 0.1))),
     "a dense Gaussian": lambda: mc.predict(mc.fit(DENSE.label(20, 0.1), ridge=0.1)),
     "weights": lambda: mc.CollapseAwareRidge(weights="auto", generations=MARKS).fit(X, Y, origin=ORIGIN),
+    "advice": lambda: mc.advise(X, Y, ORIGIN, kernel="rbf"),
     "a kernel fit": lambda: mc.CollapseAwareRidge(kernel="rbf").fit(X, Y),
     "one pass of SGD": lambda: mc.predict(mc.fit(LAW.label(20, 0.1), filter=mc.OnePassSGD(0.1))),
     "refits": lambda: mc.predict(mc.fit(LAW.label(20, 0.1), filter=mc.SelfDistillation(0.1, -1.5))),

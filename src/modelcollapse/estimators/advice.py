@@ -22,6 +22,7 @@ from modelcollapse.numerics.mixes.label_errors import label_errors
 from modelcollapse.numerics.mixes.worth import LearningCurve
 from modelcollapse.numerics.provenance.corrected_risk import Provenance
 from modelcollapse.theory.populations.resolved_directions import EPS
+from modelcollapse.theory.populations.threads import pinned
 
 GROUPS = 10
 _NEAR = 5  # maxima of the evidence that are followed as rows are left out: they move alike
@@ -122,7 +123,7 @@ def advise(X, y, origin, *, real="real", task="auto", kernel="linear", gamma=Non
     for mark in counts:
         at = np.flatnonzero(marks == mark)
         groups[rng.permutation(at)] = np.arange(len(at)) % GROUPS if len(at) > 1 else -1  # an only row stays
-    with Progress(progress, "jackknife") as bar:
+    with pinned(len(inputs)), Progress(progress, "jackknife") as bar:
         whole = _answers(inputs, targets, found, kernel, gamma, task, gain)
         near, parts = whole[1].belief and whole[1].belief.maxima(_NEAR), []
         for group in range(GROUPS):
