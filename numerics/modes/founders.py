@@ -89,7 +89,7 @@ def log_miss(mean, variance, p, least: Any = 0.0):
         return np.where(mean > 0, mean * np.log1p(-p), 0.0)
     some, power, thinning = _power(xp, mean - least, variance)
     others = xp.where(some, power * xp.log1p(-thinning * p), 0.0)
-    return others + xp.where(least > 0, xp.log1p(-p), 0.0) if np.any(least) else others
+    return others + xp.where(least > 0, xp.log1p(-p), 0.0) if traced(least) or np.any(least) else others
 
 
 def _power(xp, mean, variance):
