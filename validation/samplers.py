@@ -109,8 +109,8 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
         from modelcollapse.validation.devices import dense_fit
 
         return dense_fit(distribution, step, labels, name, place, generation)
-    if _is_small(step, name):
-        return _small_fits(distribution, step, labels, place, name, generation)
+    if _is_small(step, step.sources, name):
+        return _small_fits(distribution, step, step.sources, labels, place, name, generation)
     fitted = np.empty(labels[0].shape)
     for b, generator in enumerate(place.generators(generation)):
         here = [[model[b] for model in models] for models in others or [[]] * len(labels)]
@@ -123,41 +123,52 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
     return fitted
 
 
-def _is_small(step, name):
+def _is_small(step, sources, name):
     """Whether fits are quick to solve, and nothing is drawn but rows and their noise."""
     if step.filter is not None or np.isfinite(step.features):
         return False
-    if any(source.link is not None or source.keep is not None for source in step.sources):
+    if any(source.link is not None or source.keep is not None for source in sources):
         return False
-    dim = len(step.sources[0].inputs)
-    return sum(_height(source, name) for source in step.sources) * dim <= _SMALL
+    return sum(_height(source, name) for source in sources) * len(sources[0].inputs) <= _SMALL
 
 
 def _height(source, name):
     return source.rows if name == "direct" else min(source.rows, len(source.inputs))
 
 
-def _small_fits(distribution, step, labels, place, name, generation):
-    """ŵ (B, d), drawn trial by trial as `_block` draws, and solved many at once."""
-    draw = distribution.draw if name == "direct" else trapezoid
+def _small_fits(distribution, step, sources, labels, place, name, generation=0):
+    """ŵ (B, d), drawn trial by trial as `_block` draws, and solved many at once.
+
+    labels : one (B, d) per source; of one alone, each further source has its labels from a fit on all before it
+    """
     fitted = np.empty(labels[0].shape)
     for start in range(0, len(fitted), _FITS_AT_A_TIME):
         here = slice(start, start + _FITS_AT_A_TIME)
-        trials = place._replace(trials=place.trials[here])
-        count, dim = fitted[here].shape
-        rows = [np.empty((count, _height(source, name), dim)) for source in step.sources]
-        told = [np.zeros(drawn.shape[:2]) for drawn in rows]
-        for b, generator in enumerate(trials.generators(generation)):
-            for source, drawn, noise in zip(step.sources, rows, told, strict=True):
-                drawn[b] = draw(generator, source.rows, dim)
-                if source.noise:
-                    noise[b] = generator.standard_normal(noise.shape[1])
-        for source, drawn, noise, label in zip(step.sources, rows, told, labels, strict=True):
-            drawn *= np.sqrt(source.weight * source.inputs)
-            noise *= source.noise * math.sqrt(source.weight)
-            noise += (drawn @ label[here, :, None])[..., 0]
+        generators = place._replace(trials=place.trials[here]).generators(generation)
+        rows, told = _small_draws(distribution, sources, generators, len(fitted[here]), name)
+        for g, label in enumerate(labels):
+            told[g] += (rows[g] @ label[here, :, None])[..., 0]
+        for g in range(len(labels), len(sources)):
+            label = many_solutions(np.concatenate(rows[:g], 1), np.concatenate(told[:g], 1), step.penalty)
+            told[g] += (rows[g] @ label[..., None])[..., 0]
         fitted[here] = many_solutions(np.concatenate(rows, 1), np.concatenate(told, 1), step.penalty)
     return fitted
+
+
+def _small_draws(distribution, sources, generators, count, name):
+    """Rows (B, r, d) and label noise (B, r) of every source, times the square root of its weight."""
+    draw, dim = distribution.draw if name == "direct" else trapezoid, len(sources[0].inputs)
+    rows = [np.empty((count, _height(source, name), dim)) for source in sources]
+    noises = [np.zeros(drawn.shape[:2]) for drawn in rows]
+    for b, generator in enumerate(generators):
+        for source, drawn, noise in zip(sources, rows, noises, strict=True):
+            drawn[b] = draw(generator, source.rows, dim)
+            if source.noise:
+                noise[b] = generator.standard_normal(noise.shape[1])
+    for source, drawn, noise in zip(sources, rows, noises, strict=True):
+        drawn *= np.sqrt(source.weight * source.inputs)
+        noise *= source.noise * math.sqrt(source.weight)
+    return rows, noises
 
 
 def _passed(distribution, step, labels, place, wanted, others):
@@ -238,6 +249,9 @@ def repeat_step(problem, step, start, place, wanted):
         from modelcollapse.validation.devices import dense_accumulation
 
         return dense_accumulation(law, step, start, name, place)
+    rounds = [source] * step.generations
+    if _is_small(step, rounds, name):
+        return _small_fits(law, step, rounds, [start], place, name)
     fitted = np.empty(start.shape)
     for b, generator in enumerate(place.generators()):
         fitted[b] = ridge_solution(_accumulated(law, step, start[b], generator, name), step.penalty)
