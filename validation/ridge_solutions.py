@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs, lstsq
 
-__all__ = ["Block", "filter_solution", "refitted_solution", "ridge_solution"]
+__all__ = ["Block", "filter_solution", "many_solutions", "refitted_solution", "ridge_solution"]
 
 _SMALL_PIVOT = 1e-7
-_lauum, _potrf, _potrs = get_lapack_funcs(("lauum", "potrf", "potrs"))
+_lauum, _posv, _potrf, _potrs = get_lapack_funcs(("lauum", "posv", "potrf", "potrs"))
 
 
 class Block(NamedTuple):
@@ -35,6 +35,30 @@ def ridge_solution(blocks, penalty):
     few = sum(len(block.rows) for block in blocks) < dim
     solution = _from_gram(blocks, penalty) if few else _from_normal_equations(blocks, penalty)
     return _from_singular_values(blocks, penalty) if solution is None else solution
+
+
+def many_solutions(rows, labels, penalty):
+    """ŵ (B, d) of B fits on rows (B, r, d) and labels (B, r), each as `ridge_solution` has it.
+
+    Small fits cost less so: what surrounds LAPACK is done for all at once.
+    """
+    few = rows.shape[1] < rows.shape[2]
+    matrix = rows @ rows.mT if few else rows.mT @ rows
+    moment = labels[..., None].copy() if few else rows.mT @ labels[..., None]
+    diagonal = np.einsum("bii->bi", matrix)
+    diagonal += penalty
+    diagonal[diagonal == 0] = 1  # a direction without inputs, or a row of zeros
+    scale = np.sqrt(diagonal)[..., None]
+    matrix /= scale * scale.mT
+    moment /= scale
+    solved = [_posv(*pair, lower=0, overwrite_a=1, overwrite_b=1) for pair in zip(matrix.mT, moment, strict=True)]
+    pivots = np.array([factor.diagonal().min() for factor, _, _ in solved])
+    failed = np.array([info for _, _, info in solved], bool) | ~(pivots > _SMALL_PIVOT)
+    solution = np.array([x for _, x, _ in solved]) / scale
+    solution = (rows.mT @ solution if few else solution)[..., 0]
+    for b in np.flatnonzero(failed):
+        solution[b] = _from_singular_values([Block(rows[b], labels[b])], penalty)
+    return solution
 
 
 def filter_solution(blocks, trained, samples):

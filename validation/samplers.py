@@ -26,7 +26,13 @@ from modelcollapse.validation.bidiagonal import bidiagonal_fit
 from modelcollapse.validation.designs import trapezoid
 from modelcollapse.validation.feature_fits import feature_solution
 from modelcollapse.validation.problems import SimulatedFit, SimulatedPoint, SimulatedRepeat, SimulatedSgd
-from modelcollapse.validation.ridge_solutions import Block, filter_solution, refitted_solution, ridge_solution
+from modelcollapse.validation.ridge_solutions import (
+    Block,
+    filter_solution,
+    many_solutions,
+    refitted_solution,
+    ridge_solution,
+)
 from modelcollapse.validation.streams import Streams
 from modelcollapse.validation.student_increments import inverse_sums, student_fits
 
@@ -34,6 +40,8 @@ __all__ = ["SAMPLERS", "Place", "conditional_fit", "fit_step", "repeat_step", "s
 
 SAMPLERS = ("auto", "student", "bidiagonal", "bartlett", "direct")
 _ROWS_AT_A_TIME = 1024
+_FITS_AT_A_TIME = 256
+_SMALL = 2048  # numbers of a design, beyond which LAPACK takes most of the time
 
 
 class Place(NamedTuple):
@@ -101,6 +109,8 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
         from modelcollapse.validation.devices import dense_fit
 
         return dense_fit(distribution, step, labels, name, place, generation)
+    if _is_small(step, step.sources, name):
+        return _small_fits(distribution, step, step.sources, labels, place, name, generation)
     fitted = np.empty(labels[0].shape)
     for b, generator in enumerate(place.generators(generation)):
         here = [[model[b] for model in models] for models in others or [[]] * len(labels)]
@@ -111,6 +121,54 @@ def _fitted(distribution, step, labels, place, wanted, generation=0, others=None
         some = any(len(block.rows) for block in blocks)  # a filter may leave none
         fitted[b] = _solved(generator, blocks, _with_fewer_rows(step, blocks)) if some else 0
     return fitted
+
+
+def _is_small(step, sources, name):
+    """Whether fits are quick to solve, and nothing is drawn but rows and their noise."""
+    if step.filter is not None or np.isfinite(step.features):
+        return False
+    if any(source.link is not None or source.keep is not None for source in sources):
+        return False
+    return sum(_height(source, name) for source in sources) * len(sources[0].inputs) <= _SMALL
+
+
+def _height(source, name):
+    return source.rows if name == "direct" else min(source.rows, len(source.inputs))
+
+
+def _small_fits(distribution, step, sources, labels, place, name, generation=0):
+    """ŵ (B, d), drawn trial by trial as `_block` draws, and solved many at once.
+
+    labels : one (B, d) per source; of one alone, each further source has its labels from a fit on all before it
+    """
+    fitted = np.empty(labels[0].shape)
+    for start in range(0, len(fitted), _FITS_AT_A_TIME):
+        here = slice(start, start + _FITS_AT_A_TIME)
+        generators = place._replace(trials=place.trials[here]).generators(generation)
+        rows, told = _small_draws(distribution, sources, generators, len(fitted[here]), name)
+        for g, label in enumerate(labels):
+            told[g] += (rows[g] @ label[here, :, None])[..., 0]
+        for g in range(len(labels), len(sources)):
+            label = many_solutions(np.concatenate(rows[:g], 1), np.concatenate(told[:g], 1), step.penalty)
+            told[g] += (rows[g] @ label[..., None])[..., 0]
+        fitted[here] = many_solutions(np.concatenate(rows, 1), np.concatenate(told, 1), step.penalty)
+    return fitted
+
+
+def _small_draws(distribution, sources, generators, count, name):
+    """Rows (B, r, d) and label noise (B, r) of every source, times the square root of its weight."""
+    draw, dim = distribution.draw if name == "direct" else trapezoid, len(sources[0].inputs)
+    rows = [np.empty((count, _height(source, name), dim)) for source in sources]
+    noises = [np.zeros(drawn.shape[:2]) for drawn in rows]
+    for b, generator in enumerate(generators):
+        for source, drawn, noise in zip(sources, rows, noises, strict=True):
+            drawn[b] = draw(generator, source.rows, dim)
+            if source.noise:
+                noise[b] = generator.standard_normal(noise.shape[1])
+    for source, drawn, noise in zip(sources, rows, noises, strict=True):
+        drawn *= np.sqrt(source.weight * source.inputs)
+        noise *= source.noise * math.sqrt(source.weight)
+    return rows, noises
 
 
 def _passed(distribution, step, labels, place, wanted, others):
@@ -191,6 +249,9 @@ def repeat_step(problem, step, start, place, wanted):
         from modelcollapse.validation.devices import dense_accumulation
 
         return dense_accumulation(law, step, start, name, place)
+    rounds = [source] * step.generations
+    if _is_small(step, rounds, name):
+        return _small_fits(law, step, rounds, [start], place, name)
     fitted = np.empty(start.shape)
     for b, generator in enumerate(place.generators()):
         fitted[b] = ridge_solution(_accumulated(law, step, start[b], generator, name), step.penalty)

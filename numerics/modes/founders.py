@@ -87,35 +87,34 @@ def log_miss(mean, variance, p, least: Any = 0.0):
     xp = namespace(mean, variance, p)
     if xp is namespace(0.0) and not np.any(variance):  # a fixed number: the logarithm once for all of them
         return np.where(mean > 0, mean * np.log1p(-p), 0.0)
-    mean = mean - least
+    some, power, thinning = _power(xp, mean - least, variance)
+    others = xp.where(some, power * xp.log1p(-thinning * p), 0.0)
+    return others + xp.where(least > 0, xp.log1p(-p), 0.0) if traced(least) or np.any(least) else others
+
+
+def _power(xp, mean, variance):
+    """Whether balls are thrown at all, b/π and π of (1), the latter kept away from 0."""
     some = mean > 0
-    thinning = _thinning(xp, mean, variance, some)
-    others = xp.where(some, xp.where(some, mean, 1.0) / thinning * xp.log1p(-thinning * p), 0.0)
-    return others + xp.where(least > 0, xp.log1p(-p), 0.0) if np.any(least) else others
-
-
-def _thinning(xp, mean, variance, some):
-    """π of (1), kept away from 0."""
-    share = 1 - xp.where(some, variance, 0.0) / xp.where(some, mean, 1.0)
-    return xp.where(abs(share) < _LEAST, _LEAST, share)
+    balls = xp.where(some, mean, 1.0)
+    share = 1 - xp.where(some, variance, 0.0) / balls
+    thinning = xp.where(abs(share) < _LEAST, _LEAST, share)
+    return some, balls / thinning, thinning
 
 
 def occupied(balls, variance, items, kept: Any = 0.0, least: Any = 0.0):
     """Items hit by balls of that mean and variance, (2) and (3); each item is `kept` by itself with that chance too."""
     xp = namespace(balls, variance, items, kept)
-    others = balls - least
-    some = others > 0
-    thinning = _thinning(xp, others, variance, some)
-    log_q = log_miss(balls, variance, 1 / items, least)
-    q, x = xp.exp(log_q), thinning / items
-    pairs = xp.where(some, xp.where(some, others, 1.0) / thinning * xp.log1p(-((x / (1 - x)) ** 2)), 0.0)
+    some, power, thinning = _power(xp, balls - least, variance)
+    x = thinning / items
+    log_q = xp.where(some, power * xp.log1p(-x), 0.0)
+    pairs = xp.where(some, power * xp.log1p(-((x / (1 - x)) ** 2)), 0.0)
     if np.any(least):
+        log_q = log_q + xp.where(least > 0, xp.log1p(-1 / items), 0.0)
         pairs = pairs + xp.where(least > 0, xp.log1p(-((1 / (items - 1)) ** 2)), 0.0)
-    spread = xp.maximum(-items * q * xp.expm1(log_q) + items * (items - 1) * q**2 * xp.expm1(pairs), 0.0)
-    hit = -items * xp.expm1(log_q)
-    slope = q / (1 - x)
-    missed = items - hit
-    return Hit(hit + kept * missed, (1 - kept) ** 2 * spread + kept * (1 - kept) * missed, (1 - kept) * slope)
+    q, some_hit = xp.exp(log_q), -xp.expm1(log_q)
+    spread = xp.maximum(items * q * some_hit + items * (items - 1) * q**2 * xp.expm1(pairs), 0.0)
+    hit, missed = items * some_hit, items * q
+    return Hit(hit + kept * missed, (1 - kept) ** 2 * spread + kept * (1 - kept) * missed, (1 - kept) * q / (1 - x))
 
 
 def founders_of(loop: Loop, samples=None) -> Founders:
@@ -161,6 +160,8 @@ def _chain(loop: Chain, balls, variance, kept, least):
             real_variance + 2 * share * covariance + share**2 * variance + moved * mean,
             hit.slope * beside,
         )
+        if np.ndim(count) == 0:  # all of a grid go back as far
+            return new
         return tuple(xp.where(j < count - 1, after, before) for after, before in zip(new, state, strict=True))
 
     length = int(np.max(count)) - 1

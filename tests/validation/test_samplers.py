@@ -12,7 +12,7 @@ from scipy import stats
 import modelcollapse as mc
 from modelcollapse.validation import designs, ridge_solutions, samplers
 from modelcollapse.validation.problems import problems_of
-from modelcollapse.validation.ridge_solutions import Block, ridge_solution
+from modelcollapse.validation.ridge_solutions import Block, many_solutions, ridge_solution
 
 BUDGET = 1e-3
 TRIALS = 2000
@@ -104,6 +104,8 @@ def test_a_ridge_solution_solves_the_least_squares_problem(rows, ridge, scale):
     augmented = np.concatenate([x, np.sqrt(penalty) * np.eye(10)]), np.concatenate([y, np.zeros(10)])
     expected = np.linalg.lstsq(*augmented)[0]
     np.testing.assert_allclose(x @ ridge_solution(blocks, penalty), x @ expected, rtol=1e-8, atol=1e-10)
+    found = many_solutions(np.array([-x, x]), np.array([y, y]), penalty)
+    np.testing.assert_allclose(x @ (found * [[-1], [1]]).T, np.transpose([x @ expected] * 2), rtol=1e-8, atol=1e-10)
 
 
 def test_ill_conditioned_rows_fall_back_on_singular_values(monkeypatch):
@@ -111,8 +113,21 @@ def test_ill_conditioned_rows_fall_back_on_singular_values(monkeypatch):
     x = rng.standard_normal((30, 6)) @ np.diag([1, 1, 1, 1, 1, 3e-8]) @ rng.standard_normal((6, 6))
     y = rng.standard_normal(30)
     np.testing.assert_allclose(ridge_solution([Block(x, y)], 0.0), np.linalg.lstsq(x, y)[0], rtol=1e-6)
+    well, ill = many_solutions(np.array([rng.standard_normal((30, 6)), x]), np.array([y, y]), 0.0)
+    np.testing.assert_allclose(ill, np.linalg.lstsq(x, y)[0], rtol=1e-6)
+    assert np.all(abs(well) < 1)
     monkeypatch.setattr(ridge_solutions, "_SMALL_PIVOT", -1.0)  # the check itself is what saves it
     assert not np.allclose(ridge_solution([Block(x, y)], 0.0), np.linalg.lstsq(x, y)[0], rtol=1e-6)
+    assert not np.allclose(many_solutions(x[None], y[None], 0.0)[0], np.linalg.lstsq(x, y)[0], rtol=1e-6)
+
+
+def test_directions_without_inputs_and_rows_of_zeros_learn_nothing():
+    x, y = np.random.default_rng(0).standard_normal((3, 8, 6)), np.ones((3, 8))
+    x[0, :, 2] = x[1, 3] = 0
+    for rows in (8, 4):
+        found = many_solutions(x[:, :rows], y[:, :rows], 0.0)
+        expected = [np.linalg.lstsq(*pair)[0] for pair in zip(x[:, :rows], y[:, :rows], strict=True)]
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
 
 
 def test_refitting_all_data_is_the_increment_recursion():

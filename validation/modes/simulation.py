@@ -132,9 +132,10 @@ class _Family:
 
 
 def _together(parts):
-    who = np.concatenate([part[0] for part in parts])
-    found, place = np.unique(who, return_inverse=True)
-    return found, np.bincount(place, weights=np.concatenate([part[1] for part in parts])).astype(np.int64)
+    who, copies = map(np.concatenate, zip(*parts, strict=True))
+    total = np.bincount(who, weights=copies).astype(np.int64)
+    found = np.flatnonzero(total)
+    return found, total[found]
 
 
 def _chain(loop: Chain, family):
@@ -144,7 +145,8 @@ def _chain(loop: Chain, family):
         fresh = family.rng.binomial(count, loop.fresh_share) if loop.fresh_share else 0
         copied = family.copied(draws, count - fresh)
         source = "uniform" if loop.smooths else "real"
-        draws = _together([copied, family.fresh(fresh, source)]) if fresh else copied
+        parts = copied, family.fresh(fresh, source)  # new founders come after all that there are
+        draws = tuple(map(np.concatenate, zip(*parts, strict=True)))
     return draws
 
 
