@@ -142,13 +142,6 @@ def _last_ridge():
     return sympy.Dummy("last_ridge", nonnegative=True)
 
 
-def _at(slopes, lanes, log_ridge):
-    """E and dE/d log λ."""
-    ridge = np.exp(log_ridge)
-    error, slope = slopes.finite(lanes, (ridge,))
-    return error, ridge * slope[0]
-
-
 def _interior(slopes, nodes, slope):
     """The lowest of the stationary minima of each lane: its ridge and error, inf where there is none."""
     from scipy.optimize.elementwise import find_root
@@ -157,11 +150,19 @@ def _interior(slopes, nodes, slope):
     interval, lanes = np.nonzero((slope[:-1] < 0) & (slope[1:] >= 0))
     if not len(lanes):
         return ridge, least
-    bracket = nodes[interval, lanes], nodes[interval + 1, lanes]
-    found = find_root(
-        lambda u, lane: _at(slopes, lane, u)[1], bracket, args=(lanes,), tolerances={"xatol": 1e-14, "xrtol": 1e-15}
-    ).x
-    error, _ = _at(slopes, lanes, found)
+    ends = interval, interval + 1
+    bracket = tuple(nodes[end, lanes] for end in ends)
+    known = [np.exp(u) * slope[end, lanes] for u, end in zip(bracket, ends, strict=True)]
+
+    def rising(u, lane):
+        """dE/d log λ, of which SciPy asks both ends of the brackets once more."""
+        for end, value in zip(bracket, known, strict=True):
+            if np.array_equal(u, end):
+                return value
+        return np.exp(u) * slopes.finite(lane, (np.exp(u),))[1][0]
+
+    found = find_root(rising, bracket, args=(lanes,), tolerances={"xatol": 1e-14, "xrtol": 1e-15}).x
+    error = slopes.errors(lanes, (np.exp(found),))
     order = np.lexsort((error, lanes))[::-1]
     ridge[lanes[order]], least[lanes[order]] = np.exp(found[order]), error[order]
     return ridge, least
