@@ -146,7 +146,7 @@ def origin_of(sample, own, missed, noise, factors):
 
 def truth(A, origins):
     """Covariance V, mean m (p, k), and -2 log likelihood of all labels: under the prior variances A (p,)."""
-    inverse = 1 / A + np.sum([one.factors**2 * one.plain for one in origins], axis=0)
+    inverse = sum((one.factors**2 * one.plain for one in origins if one.sign < 0), start=1 / A)
     outputs = origins[0].scaled.shape[1]
     V, mean, lost = Covariance(1 / inverse), np.zeros((len(A), outputs)), sum(one.lost for one in origins)
     lost += outputs * np.log(A * inverse).sum()
@@ -157,8 +157,8 @@ def truth(A, origins):
             mean = V @ told
             lost += outputs * _log_determinant(factor) - np.vdot(told, mean)
     rows = [one for one in origins if one.sign > 0]
-    Q = np.hstack([one.factors[:, None] * one.half for one in rows])
-    e = np.vstack([one.scaled for one in rows]) - Q.T @ mean
+    Q = np.concatenate([one.factors[:, None] * one.half for one in rows], axis=1)
+    e = np.concatenate([one.scaled for one in rows]) - Q.T @ mean
     if Q.shape[1] < len(A) or V.parts:
         V, factor = _updated(V, Q, 1.0)
         e = _solved(factor, e)
@@ -202,8 +202,8 @@ def moved(sample, one, V, mean, diagonal):
     sees = taught + one.own[:, None] * q
     squares = (sample.squares - np.vdot(sample.cross, sees)) / one.noise - np.vdot(sees, q)
     noise = (squares + outputs * (uncertain.sum() + through.sum() - sample.rows)) / 2
-    own = (one.own * np.sum(q**2, axis=1) - outputs * uncertain) / 2
-    return Moved(float(noise), own, np.sum(q * taught, axis=1) - outputs * through)
+    own = (one.own * (q**2).sum(axis=1) - outputs * uncertain) / 2
+    return Moved(float(noise), own, (q * taught).sum(axis=1) - outputs * through)
 
 
 def label_error(one, V, mean):
