@@ -24,7 +24,6 @@ one of them, at its own penalty, is better than the choice by more than SURE of 
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from modelcollapse.numerics.mixes.evidence import posteriors
 from modelcollapse.numerics.mixes.leave_one_out import WeightedPath, weighted_path
@@ -184,6 +183,8 @@ def share_of_risk(rows, belief, expected, left_out, others=()):
 
 def misfit(rows, belief, expected, others):
     """The factor φ ≥ 1 on the model's variances of differences from the expected best; 1 where nothing contradicts."""
+    from scipy.optimize import brentq
+
     found = []
     for one in others:
         mean, error = gap(rows, one, expected)

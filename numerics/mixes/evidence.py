@@ -32,7 +32,6 @@ Risk. Whatever fit $\hat w$ is proposed, its posterior expected error is $\|\hat
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 
 from modelcollapse.numerics.mixes.likelihood import Covariance, label_error, moved, origin_of, samples, truth
 from modelcollapse.numerics.mixes.moments import pooled
@@ -227,6 +226,8 @@ def _apart(maxima):
 
 
 def _best(problem, theta):
+    from scipy.optimize import minimize
+
     found = minimize(
         lambda t: negative(problem, t),
         theta,

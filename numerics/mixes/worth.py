@@ -12,7 +12,6 @@ v_j^\top \Sigma v_j / (1 + x \mu_j)$. Averaged over the posteriors; derived here
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import brentq
 
 _LONGEST = 1e9  # rows
 
@@ -52,6 +51,8 @@ class LearningCurve:
 
     def rows_for(self, error):
         """The number of further rows at which R is `error`; 0 where it is already, inf where it never is."""
+        from scipy.optimize import brentq
+
         if self(0.0) <= error:
             return 0.0
         if self(_LONGEST) > error:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from modelcollapse.numerics.modes.atoms import atoms_of
 from modelcollapse.numerics.modes.founders import Founders, occupied
@@ -112,6 +111,8 @@ def _share_for_modes(law, items, keep):
 
 
 def _root(function, low, high) -> float:
+    from scipy.optimize import brentq
+
     found: Any = brentq(function, low, high, xtol=1e-10)
     return found
 

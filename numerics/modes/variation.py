@@ -12,7 +12,6 @@ at k = 2 and by 1 to 1.5 % later, k ≪ M.
 
 import numpy as np
 from scipy.special import ive
-from scipy.stats import binom
 
 from modelcollapse.numerics.arrays import quiet
 from modelcollapse.numerics.modes.atoms import atoms_of
@@ -46,6 +45,8 @@ def _later(law, generations, samples):
 
 def _first(law, samples):
     """Symbols with Mp ≥ 1 one by one; the others, ν = 1, add up to a part of the missing mass."""
+    from scipy.stats import binom
+
     atoms = atoms_of(law)
     if isinstance(law, Zipf):
         last = int(min(law.symbols, (samples * atoms.law[0]) ** (1 / law.beta)))

@@ -22,7 +22,6 @@ $m < 1$, and the correction needs the eigenvalues and the signal of the truth.
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, nnls
 
 from modelcollapse.numerics.provenance.corrected_risk import EXPONENTS, Correction
 
@@ -43,6 +42,8 @@ def population_spectrum(kappa, degrees_of_freedom, dim=np.inf):
     >>> bool(abs(mu @ s - 30) < 0.3)
     True
     """
+    from scipy.optimize import nnls
+
     near = slice(0, 8)
     slope = np.clip(-np.polyfit(np.log(kappa[near]), np.log(degrees_of_freedom[near]), 1)[0], 0.0, 1.0)
     below = kappa[0] * np.geomspace(1e-3, 0.8, 15)
@@ -58,6 +59,8 @@ def population_spectrum(kappa, degrees_of_freedom, dim=np.inf):
 def effective_ridge(ridge, samples, s, mu, dim):
     """The largest root κ of κ - λ = κ df_1(κ) / T for atoms s, μ of a spectrum with `dim` directions;
     scalars."""
+    from scipy.optimize import brentq
+
     if ridge == 0 and samples >= dim:
         return 0.0
     if ridge == 0 and samples >= mu.sum():  # beyond what the atoms resolve
@@ -173,6 +176,8 @@ def plug_in_correction(path, s, mu, dim, origins, clean=None):
 def _fit(curve, level, gcv, samples, contrast, clean):
     """Posterior weights (Q,), (amplitude, label noise variance, σ0²) (Q, 3) and misfits (Q,) of all source
     conditions."""
+    from scipy.optimize import nnls
+
     points, count = len(gcv), curve.shape[1] - 2
     unit = np.sqrt(2 * points / samples)
     target = np.append(1 - curve[:, count] / gcv, 0.0)

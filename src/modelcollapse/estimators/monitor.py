@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from modelcollapse.estimators.flow import CollapseAwareGradientFlow
 from modelcollapse.estimators.labels import in_own_unit
@@ -164,6 +163,8 @@ class StoppingMonitor:
 
     def _time(self, coordinates):
         """The time at which outputs of these coordinates (r, outputs) are nearest to the flow's."""
+        from scipy.optimize import minimize_scalar
+
         if not coordinates.any():
             return 0.0
         cross = np.sum(coordinates * self._path.coordinates, axis=1)
