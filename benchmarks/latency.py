@@ -1,8 +1,9 @@
-"""Print how long somebody waits for one answer: `python -m benchmarks.latency [--growth] [--plot FILE]`.
+"""Print how long somebody waits for one answer: `python -m benchmarks.latency [--only WORD] [--growth]`.
 
 Every public question is asked in a fresh process: the first call, the second call of the same kind with other numbers,
 how many kernels XLA compiled for the first, and the process's peak memory; importing JAX is not counted. Beside it,
-the same question in plain SciPy (`benchmarks.plain`) in a fresh process. The last row asks everything in one process.
+the same question in plain SciPy (`benchmarks.plain`) in a fresh process. One row asks everything in one process; those
+after it (MATRICES) factor matrices of hundreds of rows dozens of times.
 `--growth` asks 300 different pipelines in one process and prints its memory every 25.
 """
 
@@ -65,11 +66,18 @@ QUESTIONS = {  # name: (ours, plain SciPy or None), x is 0.1 in the first call a
         "mc.optimal_ridge(mc.fit(w0.label(300, x)))",
         "plain.best_ridge(lambda ridge: plain.error(s, theta, plain.fit(s, truth, 300, ridge, x)))",
     ),
+    "optimal_ridge of features": ("mc.optimal_ridge(mc.fit(w0.label(300, x), features=100))", None),
     "optimal_ridge of a mix": ("mc.optimal_ridge(mixed(x))", "plain.best_ridge(lambda ridge: mixed(x, ridge))"),
     "tune weight and ridge": (
         "mc.tune(mc.fit(w0.label(100, x), teacher(x).label(300, x, weight=w), ridge=lam),"
         " {w: (0.01, 2), lam: (1e-5, 1)})",
         "plain.best_two(lambda weight, ridge: mixed(x, ridge, weight), (0.01, 1e-5), (2, 1))",
+    ),
+    "tune a time of training": ("mc.tune(mc.fit(w0.label(300, x), filter=mc.GradientFlow(p)), {p: (1, 1000)})", None),
+    "tune a step of SGD": ("mc.tune(mc.fit(w0.label(300, x), filter=mc.OnePassSGD(p)), {p: (0.01, 0.5)})", None),
+    "tune a verified fit": (
+        "mc.tune(mc.fit(w0.label(300, x, link='sign', keep=mc.Verified(by=teacher(x))), ridge=lam), {lam: (1e-5, 1)})",
+        None,
     ),
     "largest_synthetic_share": ("mc.largest_synthetic_share(teacher(x), 400, 0.1, noise=x)", None),
     "real_rows_worth": ("mc.real_rows_worth(teacher(x), 100, 300, noise=x)", None),
@@ -98,13 +106,41 @@ QUESTIONS = {  # name: (ours, plain SciPy or None), x is 0.1 in the first call a
         "mc.predict(mc.fit(mc.truth(mc.rows(X, y, method='spectrum')).label(200, x), ridge=0.01))",
         None,
     ),
+    "the spectrum of 400 rows": (
+        "mc.predict(mc.fit(mc.truth(mc.from_samples(X, y, 'rbf', gamma=0.1)).label(300, x), ridge=0.01))",
+        None,
+    ),
     "advise": ("mc.advise(X, y + x, origin)", None),
+    "an estimator": ("mc.CollapseAwareRidge().fit(X, y + x * np.sin(9 * X[:, 0]))", None),
+    "a classifier": ("mc.CollapseAwareClassifier().fit(X, y + x > 0)", None),
     "modes alive": ("mc.modes.replace(mc.modes.zipf(1.4 + x), 10, 1000).alive", None),
     "entropy of a loop": ("mc.modes.replace(mc.modes.zipf(1.4 + x), 10, 1000).entropy", None),
     "named equations": ("mc.theory.equations(mc.fit(teacher(x).label(300, x), ridge=lam)).evaluate({lam: 0.01})", None),
+    "a formula": (
+        "mc.theory.catalogue['clean_error_isotropic'].evaluate(d=100, T=300, ridge=x, sigma=1, rho2=1)",
+        None,
+    ),
+    "total variation of a loop": (
+        "mc.modes.replace(mc.modes.zipf(1.4 + x), 10, 1000).total_variation",
+        None,
+    ),
     "optimal_exponent": ("mc.optimal_exponent(1.5, 0.5)", None),
     "closed_form": ("mc.theory.closed_form(mc.fit(mc.truth(mc.isotropic(50)).label(100, x), ridge=lam))", None),
     "simulate": ("mc.simulate(mc.fit(w0.label(300, x), ridge=0.01), trials=20, seed=0)", None),
+    "crosscheck": ("mc.crosscheck(mc.fit(w0.label(300, x), ridge=0.01), trials=40)", None),
+}
+MATRICES = {  # what takes dozens of factorisations
+    "ridge of a dense Gaussian": (
+        "mc.optimal_ridge(mc.fit(mc.truth(mc.gaussian(np.diag(np.arange(1.0, 201.0) ** -1.5), np.ones(200)))"
+        ".label(300, x)))",
+        None,
+    ),
+    "optimal_ridge on 400 rows": ("mc.optimal_ridge(mc.fit(mc.truth(mc.rows(X, y)).label(200, x)))", None),
+    "the same by their spectrum": (
+        "mc.optimal_ridge(mc.fit(mc.truth(mc.rows(X, y, method='spectrum')).label(200, x)))",
+        None,
+    ),
+    "advise by a kernel": ("mc.advise(X, y + x * np.sin(9 * X[:, 0]), origin, kernel='rbf')", None),
 }
 _RUN = """
 import json, resource, sys, time
@@ -161,16 +197,24 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.growth:
         raise SystemExit(subprocess.run([sys.executable, "-c", _GROW.format(setup=SETUP)]).returncode)
-    asked = {name: codes for name, codes in QUESTIONS.items() if options.only in name}
+    asked, matrices = ({k: v for k, v in some.items() if options.only in k} for some in (QUESTIONS, MATRICES))
     heads = ("first s", "second s", "kernels", "again", "MiB", "SciPy s", "warm s")
     print(f"{'question':26}", *(f"{head:>9}" for head in heads))
-    for name, (ours, plain) in asked.items():
-        row = ask(SETUP, [ours])
-        beside = ask(PLAIN, [plain])[:2] if plain else []
-        print(f"{name:26} {row[0]:9.2f} {row[1]:9.4f} {row[2]:9} {row[3]:9} {row[4]:9.0f}", end="")
-        print(*(f" {seconds:9.4f}" for seconds in beside), sep="", flush=True)
-    row = ask(SETUP, [ours for ours, _ in asked.values()])
-    print(f"{'all in one process':26} {row[0]:9.2f} {row[1]:9.4f} {'':9} {'':9} {row[4]:9.0f}")
+    for name, codes in asked.items():
+        show(name, *codes)
+    if asked:
+        row = ask(SETUP, [ours for ours, _ in asked.values()])
+        print(f"{'all in one process':26} {row[0]:9.2f} {row[1]:9.4f} {'':9} {'':9} {row[4]:9.0f}", flush=True)
+    for name, codes in matrices.items():
+        show(name, *codes)
+
+
+def show(name, ours, plain):
+    """A line of the table."""
+    row = ask(SETUP, [ours])
+    beside = ask(PLAIN, [plain])[:2] if plain else []
+    print(f"{name:26} {row[0]:9.2f} {row[1]:9.4f} {row[2]:9} {row[3]:9} {row[4]:9.0f}", end="")
+    print(*(f" {seconds:9.4f}" for seconds in beside), sep="", flush=True)
 
 
 if __name__ == "__main__":
