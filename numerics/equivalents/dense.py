@@ -20,6 +20,7 @@ from jaxtyping import Float
 from modelcollapse.numerics import duals
 from modelcollapse.numerics.arrays import Array
 from modelcollapse.numerics.duals import Dual, value_of
+from modelcollapse.numerics.equivalents.ridge_equation import root
 from modelcollapse.numerics.equivalents.symmetric import inverse, solve
 from modelcollapse.theory.populations.resolved_directions import gram_noise
 
@@ -58,7 +59,8 @@ def dense_sources(covariances, rows, weights, ridge) -> DenseEquivalent:
     samples = sum(rows[1:], rows[0])
     shares = _vector([count / samples for count in rows])
     values, vectors = np.linalg.eigh(sum(covariances))
-    basis = vectors[:, values > gram_noise(values[-1:] * np.ones(len(values)))]
+    seen = values > gram_noise(values[-1:] * np.ones(len(values)))
+    basis, eigenvalues = vectors[:, seen], values[seen]
     whole = basis.shape[1] == len(values)
     if not whole:
         covariances = [basis.T @ c @ basis for c in covariances]
@@ -67,7 +69,7 @@ def dense_sources(covariances, rows, weights, ridge) -> DenseEquivalent:
     offset, slope = (1.0, ridge) if below else (ridge, 0.0 if exact else 1.0)
     problem = _Problem(tuple(covariances), samples, shares, _vector(weights), offset, slope)
     values = _Problem(*map(value_of, problem))
-    x, converged = _settled(values)
+    x, converged = _settled(values, eigenvalues)
     if any(isinstance(field, Dual) for field in problem):
         x = x + _newton(problem, x, values)
     total = duals.exp(x).sum()
@@ -115,13 +117,24 @@ def _trace(matrix):
     return duals.einsum("ii->", matrix)
 
 
-def _settled(problem):
+def _level(problem, eigenvalues):
+    """Where Σ e^{x_g} is looked for first: of one source, whose eigenvalues these are, it is the root."""
+    if len(problem.covariances) > 1:
+        if problem.offset != 1.0:
+            return 1.0
+        traces = [np.trace(covariance) for covariance in problem.covariances]
+        return 1 / (problem.slope + problem.shares @ traces / len(eigenvalues))
+    (weight,) = problem.weights
+    lanes = (np.reshape(x, 1).astype(float) for x in (problem.samples, problem.offset * problem.slope / weight))
+    kappa = root(eigenvalues[None], np.ones((1, len(eigenvalues))), *lanes).kappa[0]
+    if kappa > 0:
+        return problem.offset / kappa
+    return weight * (1 - len(eigenvalues) / problem.samples) if problem.slope else 1.0
+
+
+def _settled(problem, eigenvalues):
     """The minimum of Φ by damped Newton: steps of log(1 + 2n)/(2n) never leave the region of descent."""
-    pooled: Any = sum(p * c for p, c in zip(problem.shares, problem.covariances, strict=True))
-    scale = np.trace(pooled) / len(pooled)
-    level = 1 / (problem.slope + scale) if problem.offset == 1.0 else 1.0
-    x = np.log(problem.shares * level)
-    length = np.inf
+    x, length = np.log(problem.shares * _level(problem, eigenvalues)), np.inf
     for _ in range(STEPS):
         step = _newton(problem, x, problem)
         if not np.all(np.isfinite(step)):
