@@ -273,13 +273,12 @@ def posterior(problem, theta):
 
 
 class _Explained(NamedTuple):
-    """lost: -2 log likelihood; prior: A (p,); second: the share of its second term, (p,); gone: 1 - R (p,); origins: an
-    Origin of each, real rows first; mean (p, k) and covariance of the truth."""
+    """lost: -2 log likelihood; prior: A (p,); second: the share of its second term, (p,), which is 1 - R where that is
+    missed; origins: an Origin of each, real rows first; mean (p, k) and covariance of the truth."""
 
     lost: float
     prior: np.ndarray
     second: np.ndarray
-    gone: np.ndarray
     origins: list
     mean: np.ndarray
     covariance: Covariance
@@ -289,34 +288,33 @@ def _explained(problem, theta):
     """Truth and teachers under the hyperparameters θ."""
     first, second = np.exp(theta[0]) * problem.signal, np.exp(theta[-1]) * problem.second
     first[0] = _VAGUE
-    A, none = first + second, np.zeros_like(first)
-    held, gone = (first / A, second / A) if problem.missed else (none + 1, none)
-    noise = float(np.exp(theta[1]))
-    origins = [origin_of(problem.samples[0], none, none, noise, np.ones_like(A))]
-    origins += [_teacher(problem, theta, g, A * gone, held) for g in range(len(problem.known))]
+    A = first + second
+    second = second / A
+    origins = [origin_of(problem.samples[0], np.zeros_like(A), None, float(np.exp(theta[1])), np.ones_like(A))]
+    origins += [_teacher(problem, theta, g, A, second) for g in range(len(problem.known))]
     V, mean, lost = truth(A, origins)
-    return _Explained(lost, A, second / A, gone, origins, mean, V)
+    return _Explained(lost, A, second, origins, mean, V)
 
 
-def _teacher(problem, theta, g, lost, held):
-    """The Origin of synthetic rows of a truth of which their teacher can hold the shares R = held (p,), but not the
-    variances A (1 - R) = lost (p,)."""
+def _teacher(problem, theta, g, A, second):
+    """The Origin of synthetic rows of a truth of variances A, whose `second` shares (p,) their teacher may miss."""
     amplitude, noise, ridge, power = np.exp(theta[2 + 4 * g : 6 + 4 * g])
     known = problem.known[g]
     if known is not None:
-        own, factors, missed = amplitude * known.variances, known.factors, np.zeros_like(held)
+        own, factors, missed = amplitude * known.variances, known.factors, None
     else:
-        x = ridge / problem.variances
-        factors = (1 + x) ** -power
-        apart = factors**2 * lost * held
-        own = amplitude * problem.own * (1 + x) ** -2 + apart
-        factors, missed = factors * held, apart / own
+        x = 1 + ridge / problem.variances
+        own, factors, missed = amplitude * problem.own / x**2, x**-power, None
+        if problem.missed:
+            apart = factors**2 * A * second * (1 - second)
+            own = own + apart
+            factors, missed = factors * (1 - second), apart / own
     return origin_of(problem.samples[1 + g], own, missed, noise, factors)
 
 
 def _slopes(problem, theta, found):
     """∂ log likelihood / ∂ θ."""
-    _, A, second, gone, origins, mean, V = found
+    _, A, second, origins, mean, V = found
     gradient, diagonal = np.zeros_like(theta), V.diagonal()
     uneven = (((mean**2).sum(axis=1) + mean.shape[1] * diagonal) / A - mean.shape[1])[1:] / 2
     gradient[0], gradient[-1] = uneven @ (1 - second[1:]), uneven @ second[1:]
@@ -325,14 +323,19 @@ def _slopes(problem, theta, found):
     for g, by in enumerate(teachers):
         told, missed = problem.known[g] is not None, origins[1 + g].missed
         ridge, power = (0.0, 0.0) if told else np.exp(theta[4 + 4 * g : 6 + 4 * g])
-        x, away = ridge / problem.variances, gone * (not told)
-        by_ridge, by_power = -power * x / (1 + x), -power * np.log1p(x)
+        x = ridge / problem.variances
+        part, by_power = x / (1 + x), -power * np.log1p(x)
         gradient[2 + 4 * g : 6 + 4 * g] = (
-            by.own @ (1 - missed),
+            by.own.sum(),
             by.noise,
-            by.factors @ by_ridge + 2 * by.own @ (missed * by_ridge - (1 - missed) * x / (1 + x)),
-            by.factors @ by_power + 2 * by.own @ (missed * by_power),
+            -(power * by.factors + 2 * by.own) @ part,
+            by.factors @ by_power,
         )
-        gradient[0] += by.factors @ away + by.own @ (missed * away)
-        gradient[-1] += by.own @ (missed * (1 - away)) - by.factors @ away
+        if problem.missed and not told:
+            held = by.own * missed
+            gradient[2 + 4 * g] -= held.sum()
+            gradient[4 + 4 * g] += 2 * (1 - power) * held @ part
+            gradient[5 + 4 * g] += 2 * held @ by_power
+            gradient[0] += (by.factors + held) @ second
+            gradient[-1] += held @ (1 - second) - by.factors @ second
     return gradient

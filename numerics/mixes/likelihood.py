@@ -40,7 +40,7 @@ _CUT = 1e-14  # of a column's square over all rows: what is left below is roundi
 class Sample(NamedTuple):
     """Rows of an origin: their number; cross (p, k), squares (sum over outputs) as in Moments; root U (p, r) of their
     moments, UUᵀ, and labels y (r, k), cross = Uy; or where `total` D (p,) is given root of all others, the moments
-    being D - UUᵀ, and no labels."""
+    being D - UUᵀ, and no labels; squares_left: what labels have that no direction explains."""
 
     rows: float
     cross: np.ndarray
@@ -48,32 +48,36 @@ class Sample(NamedTuple):
     root: np.ndarray
     labels: np.ndarray
     total: np.ndarray | None
+    squares_left: float = 0.0
 
 
 class Origin(NamedTuple):
-    """own: B (p,); missed: the share of B that what is missed adds, (p,); noise: σ²; factors: ρ (p,); N = plain + sign
-    LLᵀ: plain n (p,), half L (p, r); left: 1 - B n, (p,); scaled: z (r, k), or t (p, k) where the sign is -1; lost: -2
-    log likelihood, without zᵀz, or at w = 0 where the sign is -1."""
+    """N = plain + sign LLᵀ.
+
+    own: B (p,); missed: the share of B that what is missed adds, (p,), or None; noise: σ²; factors: ρ (p,); plain: n
+    (p,); half: L (p, r); left: 1 - B n, (p,), where the sign is 1 None, as is n; scaled: z (r, k), or t (p, k) where the
+    sign is -1; lost: -2 log likelihood, without zᵀz, or at w = 0 where the sign is -1.
+    """
 
     own: np.ndarray
-    missed: np.ndarray
+    missed: np.ndarray | None
     noise: float
     factors: np.ndarray
-    plain: np.ndarray
+    plain: np.ndarray | None
     half: np.ndarray
     sign: float
-    left: np.ndarray
+    left: np.ndarray | None
     scaled: np.ndarray
     lost: float
 
     def information(self):
         """ρNρ, (p, p)."""
         half = self.factors[:, None] * self.half
-        return np.diag(self.factors**2 * self.plain) + self.sign * half @ half.T
+        return half @ half.T if self.plain is None else np.diag(self.factors**2 * self.plain) - half @ half.T
 
     def unexplained(self, taught):
         """q (p, k), where ρm is `taught`."""
-        if self.sign > 0:
+        if self.plain is None:
             return self.half @ (self.scaled - self.half.T @ taught)
         return self.scaled - self.plain[:, None] * taught + self.half @ (self.half.T @ taught)
 
@@ -115,38 +119,45 @@ def _sample(moment, lengths):
     """The Sample of one of the Moments by the pivoted factor of Cholesky, columns in units of `lengths` (p,)."""
     root, some = pivoted(moment.gram / lengths / lengths[:, None], _CUT)
     labels = _solved(root[some], (moment.cross / lengths[:, None])[some])
-    return Sample(moment.rows, moment.cross, float(moment.squares.sum()), lengths[:, None] * root, labels, None)
+    squares = float(moment.squares.sum())
+    left = max(squares - np.vdot(labels, labels), 0.0)
+    return Sample(moment.rows, moment.cross, squares, lengths[:, None] * root, labels, None, left)
 
 
 def origin_of(sample, own, missed, noise, factors):
     """The Origin with variances `own` of its errors, shares `missed` of them, noise σ² and factors ρ."""
-    root, outputs = sample.root, sample.cross.shape[1]
-    if sample.total is None:
-        plain, left, sign = np.zeros_like(own), np.ones_like(own), 1.0
-        known = own / noise
-    else:
-        whole = noise + own * sample.total
-        plain, left, sign = sample.total / whole, noise / whole, -1.0
-        known = own / whole
-    half, scaled = left[:, None] * root / np.sqrt(noise), sample.labels / np.sqrt(noise)
-    log_determinant = -np.log(left).sum()
+    given = own, missed, noise, factors
+    return _of_rows(sample, *given) if sample.total is None else _of_the_rest(sample, *given)
+
+
+def _of_rows(sample, own, missed, noise, factors):
+    root, deviation = sample.root, np.sqrt(noise)
+    half, scaled, log_determinant = root / deviation, sample.labels / deviation, 0.0
     if own.any():
-        core = _factor(np.eye(root.shape[1]) + sign * (root.T @ (known[:, None] * root)))
+        core = _factor(np.eye(root.shape[1]) + root.T @ ((own / noise)[:, None] * root))
         half, scaled = _solved(core, half.T).T, _solved(core, scaled)
+        log_determinant = _log_determinant(core)
+    lost = scaled.shape[1] * (sample.rows * np.log(noise) + log_determinant) + sample.squares_left / noise
+    return Origin(own, missed, noise, factors, None, half, 1.0, None, scaled, float(lost))
+
+
+def _of_the_rest(sample, own, missed, noise, factors):
+    root, whole, c = sample.root, noise + own * sample.total, sample.cross / noise
+    plain, left = sample.total / whole, noise / whole
+    half, log_determinant = left[:, None] * root / np.sqrt(noise), -np.log(left).sum()
+    if own.any():
+        core = _factor(np.eye(root.shape[1]) - root.T @ ((own / whole)[:, None] * root))
+        half = _solved(core, half.T).T
         log_determinant += _log_determinant(core)
-    if sample.total is None:
-        squares = max(sample.squares - np.vdot(sample.labels, sample.labels), 0.0) / noise
-    else:
-        c = sample.cross / noise
-        scaled = left[:, None] * c + half @ (half.T @ (own[:, None] * c))
-        squares = sample.squares / noise - np.vdot(c, own[:, None] * scaled)
-    lost = outputs * (sample.rows * np.log(noise) + log_determinant) + squares
-    return Origin(own, missed, noise, factors, plain, half, sign, left, scaled, float(lost))
+    scaled = left[:, None] * c + half @ (half.T @ (own[:, None] * c))
+    squares = sample.squares / noise - np.vdot(c, own[:, None] * scaled)
+    lost = c.shape[1] * (sample.rows * np.log(noise) + log_determinant) + squares
+    return Origin(own, missed, noise, factors, plain, half, -1.0, left, scaled, float(lost))
 
 
 def truth(A, origins):
     """Covariance V, mean m (p, k), and -2 log likelihood of all labels: under the prior variances A (p,)."""
-    inverse = sum((one.factors**2 * one.plain for one in origins if one.sign < 0), start=1 / A)
+    inverse = sum((one.factors**2 * one.plain for one in origins if one.plain is not None), start=1 / A)
     outputs = origins[0].scaled.shape[1]
     V, mean, lost = Covariance(1 / inverse), np.zeros((len(A), outputs)), sum(one.lost for one in origins)
     lost += outputs * np.log(A * inverse).sum()
@@ -190,15 +201,20 @@ class Moved(NamedTuple):
 
 def moved(sample, one, V, mean, diagonal):
     """Moved of an Origin; diagonal: of V."""
-    outputs, L, n, sign = mean.shape[1], one.half, one.plain, one.sign
+    outputs, L, n = mean.shape[1], one.half, one.plain
     taught = one.factors[:, None] * mean
     q = one.unexplained(taught)
     across = one.factors[:, None] * (V @ (one.factors[:, None] * L))
-    once, variances = sign * np.einsum("ij,ij->i", L, across), one.factors**2 * diagonal
-    through, uncertain = once + n * variances, np.zeros_like(n)
+    through = one.sign * np.einsum("ij,ij->i", L, across)
+    informed = twice = 0.0  # diagonals of N and N M N
     if one.own.any():
-        twice = n * (n * variances + 2 * once) + np.einsum("ij,ij->i", L @ (L.T @ across), L)
-        uncertain = one.own * (n + sign * np.einsum("ij,ij->i", L, L) - twice)
+        informed = one.sign * np.einsum("ij,ij->i", L, L)
+        twice = np.einsum("ij,ij->i", L @ (L.T @ across), L)
+    if n is not None:
+        variances = one.factors**2 * diagonal
+        informed, twice = n + informed, n * (n * variances + 2 * through) + twice
+        through = through + n * variances
+    uncertain = one.own * (informed - twice)
     sees = taught + one.own[:, None] * q
     squares = (sample.squares - np.vdot(sample.cross, sees)) / one.noise - np.vdot(sees, q)
     noise = (squares + outputs * (uncertain.sum() + through.sum() - sample.rows)) / 2
@@ -210,8 +226,9 @@ def label_error(one, V, mean):
     """Mean (p, k) and covariance (p, p) of ρw + δ - w; V dense."""
     taught, own = one.factors[:, None] * mean, one.own[:, None] * one.half
     gap = taught - mean + one.own[:, None] * one.unexplained(taught)
-    through = np.diag(one.factors * one.left - 1) - one.sign * own @ (one.factors[:, None] * one.half).T
-    return gap, np.diag(one.own * one.left) - one.sign * own @ own.T + through @ V @ through.T
+    left = 1.0 if one.left is None else one.left
+    through = np.diag(one.factors * left - 1) - one.sign * own @ (one.factors[:, None] * one.half).T
+    return gap, np.diag(one.own * left) - one.sign * own @ own.T + through @ V @ through.T
 
 
 def _factor(matrix):

@@ -125,7 +125,7 @@ def test_posteriors_are_those_of_truth_and_errors_together(few, shape):
     *_, rows = rows_where(few)
     problem = problem_of(rows, shape, {})
     post, size = likelihood(problem, THETA), len(problem.signal)
-    origins = [evidence._teacher(problem, THETA, g, *lost_and_held(problem)) for g in range(2)]
+    origins = [evidence._teacher(problem, THETA, g, *truth_and_second(problem)) for g in range(2)]
     eye, none = np.eye(size), np.zeros((size, size))
     through = [np.hstack([eye, none, none])]
     through += [np.hstack([np.diag(one.factors), *np.roll([eye, none], g, axis=0)]) for g, one in enumerate(origins)]
@@ -142,12 +142,11 @@ def test_posteriors_are_those_of_truth_and_errors_together(few, shape):
     np.testing.assert_allclose(whole, post.covariance, rtol=1e-7, atol=1e-9)
 
 
-def lost_and_held(problem):
-    """Variances that no teacher can hold, and the shares that it can."""
+def truth_and_second(problem):
+    """Variances of the truth, and the share of its second term."""
     first, second = np.exp(THETA[0]) * problem.signal, np.exp(THETA[10]) * problem.second
     first[0] = problem.signal[0]
-    missed = second / (first + second) * problem.missed
-    return (first + second) * missed, 1 - missed
+    return first + second, second / (first + second)
 
 
 def test_directions_that_rounding_has_mixed_are_not_seen():
