@@ -55,7 +55,7 @@ class Origin(NamedTuple):
     """N = plain + sign LLᵀ.
 
     own: B (p,); missed: the share of B that what is missed adds, (p,), or None; noise: σ²; factors: ρ (p,); plain: n
-    (p,); half: L (p, r); left: 1 - B n, (p,), where the sign is 1 None, as is n; scaled: z (r, k), or t (p, k) where the
+    (p,); half: L (p, r); left: 1 - B n, (p,); both None where the sign is 1; scaled: z (r, k), or t (p, k) where the
     sign is -1; lost: -2 log likelihood, without zᵀz, or at w = 0 where the sign is -1.
     """
 

@@ -1,23 +1,32 @@
 """BLAS on one thread where matrices are too small to be shared among several, which then wait for one another."""
 
 import contextlib
+import contextvars
 import functools
 import sys
 
 __all__ = ["PIN_BELOW", "on_one_thread", "pinned", "pinned_by_matrix"]
 
 PIN_BELOW = 1000  # rows of a matrix
+_pinned = contextvars.ContextVar("libraries that have one thread in this context", default=None)
 
 
+@contextlib.contextmanager
 def pinned(size):
     """A context in which BLAS has one thread if matrices have fewer than PIN_BELOW rows.
 
     Without threadpoolctl, which scikit-learn brings, threads are as the environment says.
     """
     libraries = _libraries("scipy.linalg" in sys.modules)
-    if size >= PIN_BELOW or libraries is None:
-        return contextlib.nullcontext()
-    return libraries.limit(limits=1, user_api="blas")
+    if size >= PIN_BELOW or libraries in (None, _pinned.get()):
+        yield
+        return
+    before = _pinned.set(libraries)
+    try:
+        with libraries.limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _pinned.reset(before)
 
 
 def on_one_thread(method):
