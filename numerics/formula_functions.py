@@ -183,7 +183,8 @@ def _hyper(above, below, z):
     a, b, c, z = jnp.broadcast_arrays(a, b, c, z)
     near, far = jnp.maximum(z, -1.0), 1 / jnp.minimum(z, -1.0)
     series = (a, b, c, near), (a, a - c + 1, a - b + 1, far), (b, b - c + 1, b - a + 1, far)
-    direct, one, two = _pfaff(*map(jnp.stack, zip(*series, strict=True)))  # side by side: compiled once
+    side_by_side: Any = [jnp.stack(numbers) for numbers in zip(*series, strict=True)]  # compiled once
+    direct, one, two = _pfaff(*side_by_side)
     of_a, of_b, of_c, up, down, over_a, over_b = special.gamma(jnp.stack([a, b, c, b - a, a - b, c - a, c - b]))
     one, two = of_c * up / (of_b * over_a) * (-far) ** a * one, of_c * down / (of_a * over_b) * (-far) ** b * two
     return jnp.where(z >= -1, direct, one + two)

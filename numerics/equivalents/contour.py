@@ -266,9 +266,9 @@ def complex_ridge(eigenvalues, multiplicity, samples, z):
     _, slope = newton((*problem[:3], length.astype(start.dtype)), start)
     state = (still.zeros_like(problem[2], dtype=np.int32), start + 1j * angle * slope, still.zeros_like(ok))
     u = still.stop_gradient(still.while_loop(unfinished, advance, state)[1])
-    for _ in range(2):
-        step, _ = newton((eigenvalues, multiplicity, samples, z), u)
-        u = u + step
+    u = u + newton((eigenvalues, multiplicity, samples, z), u)[0]
+    step, _ = newton((eigenvalues, multiplicity, samples, z), u)
+    u = u + step
     kappa, last = xp.exp(u), xp.abs(xp.stop_gradient(step))
     right = xp.stop_gradient(kappa).imag >= (1 - tolerance) * problem[3].imag
     return kappa, (last < tolerance**2) & right

@@ -125,8 +125,8 @@ def _level(problem, eigenvalues):
         traces = [np.trace(covariance) for covariance in problem.covariances]
         return 1 / (problem.slope + problem.shares @ traces / len(eigenvalues))
     (weight,) = problem.weights
-    lanes = (np.reshape(x, 1).astype(float) for x in (problem.samples, problem.offset * problem.slope / weight))
-    kappa = root(eigenvalues[None], np.ones((1, len(eigenvalues))), *lanes).kappa[0]
+    samples, ridge = (np.array([float(x)]) for x in (problem.samples, problem.offset * problem.slope / weight))
+    kappa = root(eigenvalues[None], np.ones((1, len(eigenvalues))), samples, ridge).kappa[0]
     if kappa > 0:
         return problem.offset / kappa
     return weight * (1 - len(eigenvalues) / problem.samples) if problem.slope else 1.0

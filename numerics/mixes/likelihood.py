@@ -157,7 +157,10 @@ def _of_the_rest(sample, own, missed, noise, factors):
 
 def truth(A, origins):
     """Covariance V, mean m (p, k), and -2 log likelihood of all labels: under the prior variances A (p,)."""
-    inverse = sum((one.factors**2 * one.plain for one in origins if one.plain is not None), start=1 / A)
+    inverse = 1 / A
+    for one in origins:
+        if one.plain is not None:
+            inverse = inverse + one.factors**2 * one.plain
     outputs = origins[0].scaled.shape[1]
     V, mean, lost = Covariance(1 / inverse), np.zeros((len(A), outputs)), sum(one.lost for one in origins)
     lost += outputs * np.log(A * inverse).sum()

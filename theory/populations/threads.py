@@ -4,11 +4,12 @@ import contextlib
 import contextvars
 import functools
 import sys
+from typing import Any
 
 __all__ = ["PIN_BELOW", "on_one_thread", "pinned", "pinned_by_matrix"]
 
 PIN_BELOW = 1000  # rows of a matrix
-_pinned = contextvars.ContextVar("libraries that have one thread in this context", default=None)
+_pinned: Any = contextvars.ContextVar("libraries that have one thread in this context", default=None)
 
 
 @contextlib.contextmanager
