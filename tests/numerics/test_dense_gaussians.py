@@ -8,6 +8,7 @@ import sympy
 from same_trials import judged
 
 import modelcollapse as mc
+from modelcollapse.numerics.equivalents import dense
 from modelcollapse.numerics.steps.dense import energy
 
 DIM = 12
@@ -249,6 +250,18 @@ def test_slopes_and_best_values():
     assert abs(best.ridge * mc.gradient(model, {lam: best.ridge, omega: 0.4})[lam]) < 1e-9 * best.test_error
     tuned = mc.tune(model, {lam: (1e-4, 1.0), omega: (0.05, 5.0)})
     assert tuned.test_error <= best.test_error
+
+
+@pytest.mark.parametrize(("rows", "ridge"), [(3, 0.0), (3, 0.1), (8, 0.0), (30, 0.0), (30, 0.1), (30, 1e6)])
+def test_one_source_starts_at_its_root(rows, ridge, monkeypatch):
+    """Newton's first step is rounding: eigenvalues are known, of which the root is asked directly."""
+    steps, newton = [], dense._newton
+    monkeypatch.setattr(dense, "_newton", lambda *given: steps.append(newton(*given)) or steps[-1])
+    mixed = np.random.default_rng(0).standard_normal((8, 8))
+    source = mc.truth(mc.gaussian(mixed @ mixed.T, np.ones(8))).label(rows, 0.1, weight=3.0)
+    mc.predict(mc.fit(source, ridge=ridge))
+    assert 0 < len(steps) <= 3
+    assert np.abs(steps[0]).max() < 1e-9
 
 
 def test_a_singular_covariance_is_one_of_fewer_directions():

@@ -6,9 +6,10 @@ import sympy
 from scipy.optimize import brentq
 
 import modelcollapse as mc
+from modelcollapse.numerics.evaluation.slopes import error_slopes
 from modelcollapse.numerics.evaluation.traced import Slopes
 from modelcollapse.numerics.questions.best_ridge import optimal_ridge
-from modelcollapse.numerics.questions.best_values import _Box, tune
+from modelcollapse.numerics.questions.best_values import _Box, _starts, tune
 from modelcollapse.numerics.questions.rows_needed import largest_synthetic_share, real_rows_worth
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -61,6 +62,8 @@ def test_the_lower_of_two_minima_is_found_wherever_it_lies():
     signal = np.array([[50 * 0.3 / 400, 50 * 200.0], [50 * 0.3 / 400, 50 * 0.01]])
     w0 = mc.truth(mc.Spectrum(np.array([1.0, 1e-4]), signal, 50.0))
     best = optimal_ridge(mc.fit(w0.label(400, noise=1.0)))
+    tuned = tune(mc.fit(w0.label(400, noise=1.0), ridge=lam), {lam: (1e-8, 1e3)})
+    np.testing.assert_allclose(tuned.values[lam], best.ridge, rtol=1e-5)
     assert best.ridge[0] == pytest.approx(1.25e-5, rel=1e-3)
     assert best.test_error[0] == pytest.approx(0.30291, abs=1e-5)
     upper = np.geomspace(2, 20, 401)
@@ -71,6 +74,38 @@ def test_the_lower_of_two_minima_is_found_wherever_it_lies():
     at, least = brute(second)
     assert best.ridge[1] == pytest.approx(at, rel=0.03)
     assert best.test_error[1] <= least
+
+
+def test_searches_start_where_no_lower_point_is_near():
+    """Two valleys, the lower one with a second point on its slope; points of infinite error are none."""
+    sample = np.array([[0.05, 0.12, 0.2, 0.5, 0.55, 0.9], [0.5] * 6])
+    starts = _starts(sample, np.array([2.0, 1.0, 3.0, 5.0, 4.0, np.inf]))
+    np.testing.assert_array_equal(starts, [[0.12, 0.5], [0.55, 0.5]])
+
+
+ROWS = mc.truth(mc.rows(np.linspace(-1, 1, 12)[:, None], np.linspace(-1, 1, 12) ** 2, "rbf", gamma=1.0))
+
+
+@pytest.mark.parametrize("w0", [iso(), ROWS], ids=["spectrum", "rows"])
+def test_errors_are_the_same_without_their_slopes(w0):
+    model, points = mc.fit(w0.label(8, 0.1), ridge=lam), np.geomspace(1e-3, 1, 4)
+    slopes = error_slopes(model, (lam,), {}, {lam: 1.0})
+    alone = slopes.errors([0] * 4, [points])
+    np.testing.assert_allclose(alone, mc.predict(model, {lam: points}).test_error, rtol=1e-12)
+    np.testing.assert_allclose(alone, slopes.finite([0] * 4, [points])[0], rtol=1e-12)
+
+
+def test_the_best_training_time_waits_for_no_compiler(monkeypatch):
+    monkeypatch.setattr(Slopes, "_with_jax", None)
+    found = tune(mc.fit(iso().label(150, 0.5), filter=mc.GradientFlow(T)), {T: (0.1, 100)})
+    assert found.test_error == pytest.approx(mc.optimal_stopping(mc.fit(iso().label(150, 0.5))).test_error, rel=1e-5)
+
+
+def test_no_point_is_asked_for_twice(monkeypatch):
+    asked, finite = [], Slopes.finite
+    monkeypatch.setattr(Slopes, "finite", lambda self, lanes, x: asked.extend(x[0]) or finite(self, lanes, x))
+    optimal_ridge(mc.fit(iso().label(150, 0.5)))
+    assert len(asked) == len(set(asked)) > 10
 
 
 POWER_LAW = mc.truth(mc.power_law(1.5, 0.5))
