@@ -1,8 +1,10 @@
 """What every door says of its numbers: their ranges, and one sentence for each fault where one was not found."""
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["require_finite", "require_found", "shown"]
+__all__ = ["all_found", "require_finite", "require_found", "shown"]
 
 
 def shown(**grids):
@@ -10,6 +12,14 @@ def shown(**grids):
     shapes = ["x".join(map(str, np.shape(x))) for x in grids.values()]
     ranges = [f"{name}={np.min(x):.4g}..{np.max(x):.4g}" for name, x in grids.items() if np.size(x)]
     return f"{shapes[-1]} grid" + f": {', '.join(ranges)}" * bool(ranges)
+
+
+def all_found(flags):
+    """Whether every root was found, of all steps."""
+    found: Any = np.array(True)
+    for flag in flags:
+        found = found & np.asarray(flag)
+    return found
 
 
 def require_found(converged, shape=None):

@@ -12,7 +12,7 @@ from modelcollapse.numerics.duals import Dual, value_of
 from modelcollapse.numerics.evaluation.on_gaussian import OnGaussian
 from modelcollapse.numerics.evaluation.on_row_spectrum import OnRowSpectrum
 from modelcollapse.numerics.evaluation.on_rows import OnRows
-from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.outcome import all_found, require_found
 from modelcollapse.numerics.evaluation.question import refuse_filters
 from modelcollapse.numerics.evaluation.walk import error_parts, last_moments
 from modelcollapse.theory.numbers.leaves import evaluate, free_symbols, slopes_of
@@ -192,14 +192,6 @@ def pieces(population, numbers, points):
         return np.lexsort(numbers) if numbers else range(points)
     size = max(1, together // population.size)
     return [slice(start, min(start + size, points)) for start in range(0, points, size)]
-
-
-def all_found(flags):
-    """Whether every root was found, of all steps."""
-    found: Any = np.array(True)
-    for flag in flags:
-        found = found & np.asarray(flag)
-    return found
 
 
 def population_of(reading, population, finite_size=False):

@@ -8,7 +8,7 @@ import numpy as np
 
 from modelcollapse.numerics.evaluation.lanes import evaluate_on
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
-from modelcollapse.numerics.evaluation.outcome import require_finite, require_found
+from modelcollapse.numerics.evaluation.outcome import all_found, require_finite, require_found
 from modelcollapse.numerics.evaluation.question import Question
 from modelcollapse.numerics.evaluation.surfaces import surface
 from modelcollapse.numerics.evaluation.training_curves import training_curve
@@ -58,7 +58,7 @@ def _directly(question, grid):
     def run(numbers, atoms, shifts, tested):
         population = OnSpectrum(atoms, shifts, question.exact)
         parts, clean, converged = error_parts(question.reading.schedule, numbers, population, tested)
-        return *parts, *clean, _all(converged)
+        return *parts, *clean, np.atleast_1d(all_found(converged))
 
     return evaluate_on(grid, run, 5, question.alive, share=True, effort=question._replace(grid=grid).effort)
 
@@ -73,18 +73,10 @@ def errors_of_fits(question):
     def run(numbers, atoms, shifts, tested):
         population = OnSpectrum(atoms, shifts, question.exact)
         errors, converged = errors_on_the_way(question.reading.schedule, numbers, population, tested)
-        return *errors, _all(converged)
+        return *errors, np.atleast_1d(all_found(converged))
 
     count = sum(isinstance(step, FitStep) for step in question.reading.steps)
     *errors, converged = evaluate_on(question.grid, run, count + 1, question.alive, share=True, effort=question.effort)
     require_found(converged)
     require_finite(*errors)
     return np.array(errors)
-
-
-def _all(converged):
-    """Whether every root was found, (P or 1,)."""
-    found = np.array(True)
-    for flags in converged:
-        found = found & np.asarray(flags)
-    return np.atleast_1d(found)

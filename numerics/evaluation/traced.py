@@ -13,7 +13,7 @@ from modelcollapse.numerics.evaluation.effort import effort_of
 from modelcollapse.numerics.evaluation.grid import grid_of
 from modelcollapse.numerics.evaluation.lanes import SMALL_EFFORT, evaluate_on, flat, rows
 from modelcollapse.numerics.evaluation.on_spectrum import OnSpectrum
-from modelcollapse.numerics.evaluation.outcome import require_found
+from modelcollapse.numerics.evaluation.outcome import all_found, require_found
 from modelcollapse.numerics.evaluation.question import refuse_impossible
 from modelcollapse.numerics.evaluation.walk import last_moments
 from modelcollapse.numerics.formula_functions import JAX
@@ -147,7 +147,7 @@ class Slopes:
 
     def _alone(self, numbers, atoms, shifts, tested):
         error, flags = self.traced(numbers, atoms, shifts)
-        return error, _all_found(flags, numbers)
+        return error, np.broadcast_to(all_found(flags), numbers[0].shape)
 
     def _parts(self, lanes):
         """Numbers of the pipeline, their tangents by symbol (None for what stands still), values of symbols."""
@@ -160,7 +160,7 @@ class Slopes:
         numbers, moved, _ = self._parts(lanes)
         numbers = [x if t is None else Dual(x, np.stack(t)) for x, t in zip(numbers, moved, strict=True)]
         error, flags = self.traced(numbers, atoms, shifts)
-        converged = _all_found(flags, lanes)
+        converged = np.broadcast_to(all_found(flags), lanes[0].shape)
         if not isinstance(error, Dual):
             return error, *([np.zeros(1)] * len(self.traced.over)), converged
         return error.value, *error.tangents, converged
@@ -187,8 +187,3 @@ class Slopes:
         value, _, flags = found[0]
         converged = np.all([np.asarray(flag) for flag in flags] or [[True]], 0)
         return value, *(slope for _, slope, _ in found), converged
-
-
-def _all_found(flags, lanes):
-    """Whether every root was found, of all steps, (P,)."""
-    return np.all([np.broadcast_to(flag, lanes[0].shape) for flag in flags] or [[True]], 0)
